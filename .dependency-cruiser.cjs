@@ -1,0 +1,70 @@
+/**
+ * Who may import whom. Each folder of src/ imports only what is named beside it; whatever is not listed here
+ * is refused, circles are refused, and so is anything that is not declared in package.json.
+ */
+const ground = ['shared', 'config', 'vault', 'telemetry', 'database', 'http'];
+const heart = [...ground, 'clients', 'provider'];
+
+const mayImport = {
+  shared: [],
+  config: ['shared'],
+  vault: ['shared', 'config'],
+  telemetry: ['shared'],
+  database: ['shared', 'config'],
+  http: ['shared', 'telemetry'],
+  clients: ['shared', 'config', 'database', 'telemetry'],
+  provider: ['shared', 'config', 'telemetry'],
+  token: heart,
+  oauth: [...heart, 'token'],
+  konnect: [...heart, 'token'],
+  health: [...heart, 'token'],
+  // What `npm start` adds on a machine that has nothing. The service itself never imports it; main.ts loads it
+  // by a dynamic import, in development only.
+  development: ['shared'],
+  cli: ['shared', 'config', 'database', 'vault', 'telemetry'],
+};
+
+const tableRules = Object.entries(mayImport).map(([folder, allowed]) => ({
+  name: `${folder}-imports-only-what-it-may`,
+  severity: 'error',
+  from: { path: `^src/${folder}/`, pathNot: '\\.spec\\.ts$' },
+  to: { path: '^src/', pathNot: [folder, ...allowed].map((name) => `^src/${name}/`) },
+}));
+
+module.exports = {
+  forbidden: [
+    ...tableRules,
+    {
+      name: 'every-folder-stands-in-the-table',
+      severity: 'error',
+      from: { path: '^src/[^/]+/', pathNot: Object.keys(mayImport).map((name) => `^src/${name}/`) },
+      to: {},
+    },
+    { name: 'no-circles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'only-declared-packages',
+      severity: 'error',
+      from: { path: '^src/|^simulator/' },
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'unknown', 'undetermined'] },
+    },
+    {
+      name: 'no-dev-packages-in-production',
+      severity: 'error',
+      from: { path: '^src/|^simulator/', pathNot: '\\.spec\\.ts$' },
+      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'the-simulator-stands-alone',
+      severity: 'error',
+      from: { path: '^simulator/' },
+      to: { path: '^src/' },
+    },
+    { name: 'nothing-imports-tests', severity: 'error', from: { path: '^src/|^simulator/' }, to: { path: '^test/' } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+  },
+};
