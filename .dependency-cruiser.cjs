@@ -8,7 +8,7 @@ const heart = [...ground, 'clients', 'provider'];
 const mayImport = {
   shared: [],
   config: ['shared'],
-  vault: ['shared', 'config'],
+  vault: ['shared', 'config', 'database'],
   telemetry: ['shared'],
   database: ['shared', 'config'],
   http: ['shared', 'telemetry'],

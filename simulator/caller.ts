@@ -1,0 +1,138 @@
+import { afterAll, beforeAll, beforeEach } from '@jest/globals';
+import { type RunningSimulator, startSimulator } from './simulator.js';
+
+export type Json = Record<string, unknown>;
+
+/** A JSON answer. */
+export interface Told {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: Json;
+}
+
+export interface Installed {
+  readonly code: string;
+  readonly refresh: string;
+  readonly access: string;
+  readonly body: Json;
+}
+
+/** The `Authorization` of the registered extension. */
+export const BASIC = `Basic ${Buffer.from('demo-key:demo-secret').toString('base64')}`;
+
+/** Starts a simulator for the suite that calls this, and sets it back before each test. */
+export function useSimulator(): SimulatorCaller {
+  let running: RunningSimulator;
+  const caller = new SimulatorCaller(() => running.url);
+  beforeAll(async () => {
+    running = await startSimulator({ port: 0 });
+  });
+  beforeEach(() => caller.control('POST', 'reset'));
+  afterAll(() => running.close());
+  return caller;
+}
+
+/** Resolves when the condition holds; the test's own time limit ends the wait. */
+export async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+export async function told(response: Response): Promise<Told> {
+  return { status: response.status, headers: response.headers, body: (await response.json()) as Json };
+}
+
+/** The parameters of the address that a redirect leads to. */
+export function landing(response: Response): URLSearchParams {
+  return new URL(response.headers.get('location') ?? '').searchParams;
+}
+
+/** Speaks to a running simulator as an extension, a seller's browser and a test do. */
+export class SimulatorCaller {
+  constructor(private readonly origin: () => string) {}
+
+  get url(): string {
+    return this.origin();
+  }
+
+  get(path: string, headers: Record<string, string> = {}): Promise<Response> {
+    return fetch(`${this.url}${path}`, { headers, redirect: 'manual' });
+  }
+
+  async control(method: string, path: string, body?: Json): Promise<Told> {
+    const json = { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+    return told(await fetch(`${this.url}/_simulator/${path}`, { method, ...(body && json) }));
+  }
+
+  fault(body: Json): Promise<Told> {
+    return this.control('POST', 'faults', body);
+  }
+
+  settings(provider: string, body: Json): Promise<Told> {
+    return this.control('PUT', `settings/${provider}`, body);
+  }
+
+  async ledger(query = ''): Promise<{ entries: Json[]; counters: Json }> {
+    return (await this.control('GET', `ledger${query}`)).body as unknown as {
+      entries: Json[];
+      counters: Json;
+    };
+  }
+
+  authorize(company: string, query: Record<string, string> = {}): Promise<Response> {
+    const asked = {
+      client_id: 'demo-key',
+      redirect_uri: 'http://127.0.0.1:8081/fp/auth',
+      response_type: 'code',
+      scope: 'company/profile,company/products',
+      state: 'state-1',
+      ...query,
+    };
+    return this.get(`${oauth(company, 'authorize')}?${new URLSearchParams(asked).toString()}`);
+  }
+
+  /** The code of an approved consent. */
+  async consent(company: string, query?: Record<string, string>): Promise<string> {
+    return landing(await this.authorize(company, query)).get('code') ?? '';
+  }
+
+  async post(company: string, endpoint: string, fields: Json, authorization = BASIC): Promise<Told> {
+    const headers = { authorization, 'content-type': 'application/json' };
+    const url = `${this.url}${oauth(company, endpoint)}`;
+    return told(await fetch(url, { method: 'POST', headers, body: JSON.stringify(fields) }));
+  }
+
+  exchange(company: string, code: string, endpoint = 'offline-token'): Promise<Told> {
+    return this.post(company, endpoint, { grant_type: 'authorization_code', code });
+  }
+
+  async install(company: string): Promise<Installed> {
+    const code = await this.consent(company);
+    const { body } = await this.exchange(company, code);
+    return { code, refresh: String(body['refresh_token']), access: String(body['access_token']), body };
+  }
+
+  /** A renewal as Fynd's libraries send it: a form. */
+  async renew(company: string, refresh_token: string): Promise<Told> {
+    const body = new URLSearchParams({ grant_type: 'refresh_token', refresh_token });
+    const url = `${this.url}${oauth(company, 'token')}`;
+    return told(await fetch(url, { method: 'POST', headers: { authorization: BASIC }, body }));
+  }
+
+  /** A renewal as Fynd's documentation has it. */
+  renewAsDocumented(company: string, refresh_token: string, code: string): Promise<Told> {
+    return this.post(company, 'offline-token', { grant_type: 'authorization_code', code, refresh_token });
+  }
+
+  /** The status of a call to Fynd's API. */
+  async resource(token: unknown, path = 'configuration/v1.0/application'): Promise<number> {
+    return (await this.get(`/service/platform/${path}`, { authorization: `Bearer ${String(token)}` })).status;
+  }
+
+  async konnect(query: Record<string, string>): Promise<Told> {
+    return told(await this.get(`/aggregator/v1/token?${new URLSearchParams(query).toString()}`));
+  }
+}
+
+function oauth(company: string, step: string): string {
+  return `/service/panel/authentication/v1.0/company/${company}/oauth/${step}`;
+}

@@ -1,0 +1,36 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { APP_FILTER, APP_PIPE } from '@nestjs/core';
+import { ScheduleModule } from '@nestjs/schedule';
+import { ClientsModule } from './clients/clients.module.js';
+import { ConfigModule } from './config/config.module.js';
+import type { Settings } from './config/settings.js';
+import { HealthModule } from './health/health.module.js';
+import { ProblemFilter } from './http/problem.filter.js';
+import { validationPipe } from './http/validation.js';
+import { KonnectModule } from './konnect/konnect.module.js';
+import { OAuthModule } from './oauth/oauth.module.js';
+import { Clock } from './shared/clock.js';
+import { TokenModule } from './token/token.module.js';
+
+/** The whole wiring. The kinds of provider that exist are those listed here; nobody else knows them. */
+@Module({})
+export class AppModule {
+  static with(settings: Settings, clock = new Clock()): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        ConfigModule.with(settings, clock),
+        ScheduleModule.forRoot(),
+        ClientsModule,
+        TokenModule,
+        OAuthModule,
+        KonnectModule,
+        HealthModule,
+      ],
+      providers: [
+        { provide: APP_FILTER, useClass: ProblemFilter },
+        { provide: APP_PIPE, useValue: validationPipe },
+      ],
+    };
+  }
+}

@@ -1,0 +1,33 @@
+import { createParamDecorator, SetMetadata, type ExecutionContext } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+import type { Subject } from '../shared/ids.js';
+import type { Action, Caller } from './caller.js';
+
+export const REQUIRES = 'access:requires';
+export const PUBLIC = 'access:public';
+
+/** The caller needs this action on the resource that the path names. A route has this or `@Public()`, or is refused. */
+export const Requires = (action: Action): MethodDecorator => SetMetadata(REQUIRES, action);
+
+/** Anybody who reaches the listener may call this; `why` is for whoever reads the list of routes. */
+export const Public = (why: string): MethodDecorator => SetMetadata(PUBLIC, why);
+
+/** What authentication and the guard have found out about a request. */
+export interface KnownRequest extends FastifyRequest {
+  caller?: Caller;
+  subject?: Subject;
+}
+
+/** The caller of this request. */
+export const CallerOf = createParamDecorator((_: unknown, context: ExecutionContext): Caller => {
+  const { caller } = context.switchToHttp().getRequest<KnownRequest>();
+  if (!caller) throw new Error('a route without a rule asked for its caller');
+  return caller;
+});
+
+/** The provider, company and location that the path names, checked. */
+export const SubjectOf = createParamDecorator((_: unknown, context: ExecutionContext): Subject => {
+  const { subject } = context.switchToHttp().getRequest<KnownRequest>();
+  if (!subject) throw new Error('a route without a subject in its path asked for one');
+  return subject;
+});

@@ -1,0 +1,81 @@
+import { readFileSync, unwatchFile, watchFile } from 'node:fs';
+import { ConfigurationError } from './mistakes.js';
+
+/** How often a watched secret file is looked at, in milliseconds; mounted secrets change by a swapped link, so by stat. */
+const WATCH_EVERY_MS = 1_000;
+
+/**
+ * The variables that the process was started with. A secret may come as NAME or, from a file, as NAME_FILE;
+ * such a file is read again when it changes.
+ */
+export class Environment {
+  readonly #variables: NodeJS.ProcessEnv;
+  readonly #files = new Map<string, string>();
+  readonly #listeners = new Map<string, Set<() => void>>();
+
+  constructor(variables: NodeJS.ProcessEnv) {
+    this.#variables = variables;
+  }
+
+  /** The plain variable; undefined where unset or empty. */
+  plain(name: string): string | undefined {
+    return this.#variables[name] || undefined;
+  }
+
+  /**
+   * NAME, or the content of NAME_FILE without the newline at its end. Throws a ConfigurationError where both are
+   * given or the file cannot be read.
+   */
+  secret(name: string): string | undefined {
+    const value = this.plain(name);
+    const path = this.plain(`${name}_FILE`);
+    if (path === undefined) return value;
+    if (value !== undefined)
+      throw new ConfigurationError([`${name} and ${name}_FILE are both set: keep one`]);
+    const known = this.#files.get(name);
+    if (known !== undefined) return known || undefined;
+    const content = readSecretFile(name, path);
+    this.#files.set(name, content);
+    return content || undefined;
+  }
+
+  /** Calls back whenever the file behind NAME_FILE has changed and could be read. No effect for a plain variable. */
+  onChange(name: string, listener: () => void): void {
+    const path = this.plain(`${name}_FILE`);
+    if (path === undefined) return;
+    const listeners = this.#listeners.get(name);
+    if (listeners) {
+      listeners.add(listener);
+      return;
+    }
+    this.#listeners.set(name, new Set([listener]));
+    watchFile(path, { interval: WATCH_EVERY_MS, persistent: false }, () => this.#reread(name, path));
+  }
+
+  /** Stops watching every file. */
+  close(): void {
+    for (const name of this.#listeners.keys()) unwatchFile(this.plain(`${name}_FILE`) ?? '');
+    this.#listeners.clear();
+  }
+
+  #reread(name: string, path: string): void {
+    let content: string;
+    try {
+      content = readSecretFile(name, path);
+    } catch {
+      return; // gone for a moment while it is replaced: what was read last stays in force
+    }
+    if (content === '' || content === this.#files.get(name)) return;
+    this.#files.set(name, content);
+    for (const listener of this.#listeners.get(name) ?? []) listener();
+  }
+}
+
+function readSecretFile(name: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8').replace(/\r?\n$/, '');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unreadable';
+    throw new ConfigurationError([`${name}_FILE: cannot read ${path} (${code})`]);
+  }
+}

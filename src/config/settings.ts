@@ -1,0 +1,223 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { plainToInstance } from 'class-transformer';
+import { validateSync } from 'class-validator';
+import { Secret } from '../shared/secret.js';
+import { isLoopbackHost } from './addresses.js';
+import { parseEncryptionKeys, type KeyEncryptionKey } from './encryption-keys.js';
+import { Environment } from './environment.js';
+import { LiveValue } from './live-value.js';
+import { ConfigurationError, Mistakes } from './mistakes.js';
+import type { DisabledProvider, ProviderSettings } from './provider-settings.js';
+import { explain, readProvidersFile } from './providers-file.js';
+import { VARIABLE_NAMES, Variables } from './variables.js';
+
+const SHIPPED_PROVIDERS_FILE = fileURLToPath(new URL('../../config/providers.yaml', import.meta.url));
+const ADMIN_KEY_LENGTH = 32;
+
+/** Variables of the contract that this release does not act on yet; setting one is said at the start. */
+const NOT_YET = ['CLIENTS_FILE', 'WEBHOOKS_FILE', 'WORKLOAD_ISSUERS', 'WORKLOAD_ISSUERS_FILE'];
+
+export interface DatabaseSettings {
+  readonly url: LiveValue<Secret>;
+  /** PEM of the authority that signed the database's certificate. */
+  readonly ca: string | null;
+  readonly poolSize: number;
+  readonly migrateOnStart: boolean;
+}
+
+/** Everything that the broker was told at its start. Ports are null where a listener is off. */
+export interface Settings {
+  readonly production: boolean;
+  readonly host: string;
+  readonly port: number | null;
+  readonly publicPort: number | null;
+  readonly opsPort: number | null;
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
+  readonly trustedProxies: readonly string[];
+  /** Without a slash at the end. */
+  readonly publicUrl: string;
+  readonly database: DatabaseSettings;
+  readonly encryptionKeys: LiveValue<readonly [KeyEncryptionKey, ...KeyEncryptionKey[]]>;
+  readonly adminKey: LiveValue<Secret> | null;
+  readonly providers: readonly ProviderSettings[];
+  readonly disabledProviders: readonly DisabledProvider[];
+  readonly logLevel: Variables['LOG_LEVEL'];
+  /** Things to know that do not stop the start. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Reads the whole configuration once. Throws a ConfigurationError that lists every mistake, one clear line each.
+ * The environment goes on watching secret files until it is closed.
+ */
+export function readSettings(environment: Environment): Settings {
+  const mistakes = new Mistakes();
+  const variables = mistakes.collect(() => readVariables(environment));
+  const production = (environment.plain('NODE_ENV') ?? 'production') !== 'development';
+  const publicUrl = publicUrlOf(environment, variables);
+  const url = mistakes.collect(() => databaseUrl(environment));
+  const ca = mistakes.collect(() => caOf(environment));
+  const encryptionKeys = mistakes.collect(() => encryptionKeysOf(environment));
+  const adminKey = mistakes.collect(() => adminKeyOf(environment));
+  const tls = mistakes.collect(() => tlsOf(environment));
+  const providers = mistakes.collect(() =>
+    readProvidersFile(environment.plain('PROVIDERS_FILE') ?? SHIPPED_PROVIDERS_FILE, environment, {
+      publicUrl,
+      production,
+      allowInsecureHttp: variables?.ALLOW_INSECURE_HTTP ?? false,
+    }),
+  );
+  mistakes.throwIfAny();
+  if (!variables || !url || !encryptionKeys || !providers) throw new Error('a mistake went unnoticed');
+  const { enabled, disabled } = providers;
+  return {
+    production,
+    host: variables.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'),
+    port: variables.PORT,
+    publicPort: variables.PUBLIC_PORT,
+    opsPort: variables.OPS_PORT,
+    tls: tls ?? null,
+    trustedProxies: (variables.TRUSTED_PROXIES ?? '')
+      .split(',')
+      .map((text) => text.trim())
+      .filter((text) => text !== ''),
+    publicUrl,
+    database: {
+      url,
+      ca: ca ?? null,
+      poolSize: variables.DATABASE_POOL,
+      migrateOnStart: variables.MIGRATE_ON_START,
+    },
+    encryptionKeys,
+    adminKey: adminKey ?? null,
+    providers: enabled,
+    disabledProviders: disabled,
+    logLevel: variables.LOG_LEVEL,
+    warnings: warningsOf(environment, {
+      production,
+      publicUrl,
+      adminKey: adminKey ?? null,
+      enabled,
+      disabled,
+    }),
+  };
+}
+
+/** What `npm run migrate` needs, and nothing more. Throws a ConfigurationError. */
+export function readDatabaseSettings(environment: Environment): Pick<DatabaseSettings, 'url' | 'ca'> {
+  return { url: databaseUrl(environment), ca: caOf(environment) };
+}
+
+function readVariables(environment: Environment): Variables {
+  const given: Record<string, string> = {};
+  for (const name of VARIABLE_NAMES) {
+    const value = environment.plain(name);
+    if (value !== undefined) given[name] = value;
+  }
+  const variables = plainToInstance(Variables, given, { exposeDefaultValues: true });
+  const lines = validateSync(variables).map(explain);
+  if (variables.PORT === null && variables.PUBLIC_PORT === null) {
+    lines.push('PORT and PUBLIC_PORT are both off: nothing would be served');
+  }
+  const ports = [variables.PORT, variables.PUBLIC_PORT, variables.OPS_PORT].filter(
+    (port) => port !== null && port !== 0,
+  );
+  if (new Set(ports).size < ports.length) lines.push('PORT, PUBLIC_PORT and OPS_PORT must differ');
+  if (lines.length > 0) throw new ConfigurationError(lines);
+  return variables;
+}
+
+function publicUrlOf(environment: Environment, variables: Variables | undefined): string {
+  const given = environment.plain('PUBLIC_URL') ?? `http://127.0.0.1:${variables?.PUBLIC_PORT || 8_081}`;
+  return given.replace(/\/+$/, '');
+}
+
+function databaseUrl(environment: Environment): LiveValue<Secret> {
+  return LiveValue.of(environment, ['DATABASE_URL'], () => {
+    const text = environment.secret('DATABASE_URL');
+    if (!text)
+      throw new ConfigurationError(['DATABASE_URL is not set: postgres://user:password@host:5432/database']);
+    const url = URL.canParse(text) ? new URL(text) : null;
+    if (!url || !/^postgres(ql)?:$/.test(url.protocol) || url.pathname.length < 2) {
+      throw new ConfigurationError([
+        'DATABASE_URL must look like postgres://user:password@host:5432/database',
+      ]);
+    }
+    return new Secret(text);
+  });
+}
+
+function caOf(environment: Environment): string | null {
+  const path = environment.plain('DATABASE_CA_FILE');
+  if (!path) return null;
+  if (!existsSync(path)) throw new ConfigurationError([`DATABASE_CA_FILE: there is no file ${path}`]);
+  return readFileSync(path, 'utf8');
+}
+
+function encryptionKeysOf(environment: Environment): Settings['encryptionKeys'] {
+  return LiveValue.of(environment, ['ENCRYPTION_KEYS'], () => {
+    const text = environment.secret('ENCRYPTION_KEYS');
+    if (!text) {
+      throw new ConfigurationError([
+        'ENCRYPTION_KEYS is not set: id:base64-of-32-bytes; make the bytes with: openssl rand -base64 32',
+      ]);
+    }
+    return parseEncryptionKeys(text);
+  });
+}
+
+function adminKeyOf(environment: Environment): LiveValue<Secret> | null {
+  if (environment.secret('ADMIN_KEY') === undefined) return null;
+  return LiveValue.of(environment, ['ADMIN_KEY'], () => {
+    const text = environment.secret('ADMIN_KEY') ?? '';
+    if (text.length < ADMIN_KEY_LENGTH) {
+      throw new ConfigurationError([
+        `ADMIN_KEY must have at least ${ADMIN_KEY_LENGTH} characters; make one with: openssl rand -base64 32`,
+      ]);
+    }
+    if (!/^[\x21-\x7e]+$/.test(text))
+      throw new ConfigurationError([
+        'ADMIN_KEY must be printable ASCII without spaces: it travels in a header',
+      ]);
+    return new Secret(text);
+  });
+}
+
+function tlsOf(environment: Environment): Settings['tls'] {
+  const certFile = environment.plain('TLS_CERT_FILE');
+  const keyFile = environment.plain('TLS_KEY_FILE');
+  if (!certFile && !keyFile) return null;
+  if (!certFile || !keyFile)
+    throw new ConfigurationError(['TLS_CERT_FILE and TLS_KEY_FILE go together: set both or neither']);
+  const missing = [certFile, keyFile].filter((path) => !existsSync(path));
+  if (missing.length > 0)
+    throw new ConfigurationError(missing.map((path) => `TLS: there is no file ${path}`));
+  return { certFile, keyFile };
+}
+
+interface WarningGrounds {
+  readonly production: boolean;
+  readonly publicUrl: string;
+  readonly adminKey: LiveValue<Secret> | null;
+  readonly enabled: readonly ProviderSettings[];
+  readonly disabled: readonly DisabledProvider[];
+}
+
+function warningsOf(environment: Environment, grounds: WarningGrounds): string[] {
+  const lines = grounds.disabled.map(
+    ({ name, missing }) => `provider "${name}" is disabled: ${missing.join(', ')} not set`,
+  );
+  if (grounds.enabled.length === 0) lines.push('no provider is enabled: the broker has nothing to hold');
+  if (!grounds.adminKey) lines.push('ADMIN_KEY is not set: nobody can call /v1');
+  if (
+    grounds.production &&
+    isLoopbackHost(new URL(grounds.publicUrl).hostname) &&
+    grounds.enabled.some((it) => it.kind === 'fynd-platform')
+  ) {
+    lines.push(`PUBLIC_URL is ${grounds.publicUrl}: browsers elsewhere cannot come back to it`);
+  }
+  for (const name of NOT_YET)
+    if (environment.plain(name)) lines.push(`${name} is set, but this release does not use it`);
+  return lines;
+}

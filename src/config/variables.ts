@@ -1,0 +1,108 @@
+import { Transform } from 'class-transformer';
+import { IsIn, IsInt, IsOptional, IsString, IsUrl, Matches, Max, Min } from 'class-validator';
+
+const LISTENER = 'must be a port from 0 to 65535 (0 picks a free one) or off';
+
+/** `off` becomes null, digits a number; anything else stays for the validator to refuse. */
+const PortFromText = (): PropertyDecorator =>
+  Transform(({ value }: { value: unknown }) => {
+    if (value === 'off') return null;
+    return typeof value === 'string' && /^\d{1,5}$/.test(value) ? Number(value) : value;
+  });
+
+const BooleanFromText = (): PropertyDecorator =>
+  Transform(({ value }: { value: unknown }) => (value === 'true' ? true : value === 'false' ? false : value));
+
+const NumberFromText = (): PropertyDecorator =>
+  Transform(({ value }: { value: unknown }) =>
+    typeof value === 'string' && /^\d{1,6}$/.test(value) ? Number(value) : value,
+  );
+
+/** The plain variables that the broker reads, with their defaults. Secrets are read apart, see settings.ts. */
+export class Variables {
+  @IsIn(['production', 'development'], { message: 'must be production or development' })
+  NODE_ENV: 'production' | 'development' = 'production';
+
+  @IsOptional()
+  @Matches(/^[A-Za-z0-9.:_-]+$/, { message: 'must be an address or a host name' })
+  HOST?: string;
+
+  @PortFromText()
+  @IsOptional()
+  @IsInt({ message: LISTENER })
+  @Min(0, { message: LISTENER })
+  @Max(65_535, { message: LISTENER })
+  PORT: number | null = 8_080;
+
+  @PortFromText()
+  @IsOptional()
+  @IsInt({ message: LISTENER })
+  @Min(0, { message: LISTENER })
+  @Max(65_535, { message: LISTENER })
+  PUBLIC_PORT: number | null = 8_081;
+
+  @PortFromText()
+  @IsOptional()
+  @IsInt({ message: LISTENER })
+  @Min(0, { message: LISTENER })
+  @Max(65_535, { message: LISTENER })
+  OPS_PORT: number | null = null;
+
+  @IsOptional() @IsString() TLS_CERT_FILE?: string;
+  @IsOptional() @IsString() TLS_KEY_FILE?: string;
+
+  @IsOptional()
+  @Matches(/^[0-9a-fA-F.:/]+(\s*,\s*[0-9a-fA-F.:/]+)*$/, {
+    message: 'must be addresses or networks (10.0.0.0/8), separated by commas',
+  })
+  TRUSTED_PROXIES?: string;
+
+  @IsOptional()
+  @IsUrl(
+    {
+      protocols: ['http', 'https'],
+      require_protocol: true,
+      require_tld: false,
+      disallow_auth: true,
+      allow_query_components: false,
+      allow_fragments: false,
+    },
+    { message: 'must be an http(s) address without user, query or fragment' },
+  )
+  PUBLIC_URL?: string;
+
+  @IsOptional() @IsString() DATABASE_CA_FILE?: string;
+
+  @NumberFromText()
+  @IsInt({ message: 'must be a whole number' })
+  @Min(2, { message: 'must be at least 2' })
+  @Max(500, { message: 'must be at most 500' })
+  DATABASE_POOL = 10;
+
+  @BooleanFromText() @IsIn([true, false], { message: 'must be true or false' }) MIGRATE_ON_START = true;
+
+  @BooleanFromText() @IsIn([true, false], { message: 'must be true or false' }) ALLOW_INSECURE_HTTP = false;
+
+  @IsOptional() @IsString() PROVIDERS_FILE?: string;
+
+  @IsIn(['debug', 'info', 'warn', 'error'], { message: 'must be debug, info, warn or error' })
+  LOG_LEVEL: 'debug' | 'info' | 'warn' | 'error' = 'info';
+}
+
+export const VARIABLE_NAMES = [
+  'NODE_ENV',
+  'HOST',
+  'PORT',
+  'PUBLIC_PORT',
+  'OPS_PORT',
+  'TLS_CERT_FILE',
+  'TLS_KEY_FILE',
+  'TRUSTED_PROXIES',
+  'PUBLIC_URL',
+  'DATABASE_CA_FILE',
+  'DATABASE_POOL',
+  'MIGRATE_ON_START',
+  'ALLOW_INSECURE_HTTP',
+  'PROVIDERS_FILE',
+  'LOG_LEVEL',
+] as const satisfies readonly (keyof Variables)[];

@@ -1,0 +1,55 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Logger } from '@nestjs/common';
+import type { DataSource } from 'typeorm';
+import { ConfigurationError } from '../config/mistakes.js';
+import type { DatabaseSettings } from '../config/settings.js';
+import { createDataSource, type DatabaseAddress } from './data-source.js';
+import { isAway } from './database.js';
+import { migrateUnderLock } from './migrate.js';
+
+const OLDEST_VERSION = 150_000;
+const RETRY_MS = 1_000;
+
+/** SQLSTATEs that trying again does not mend: wrong user or password, no such database, no right to connect. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  '28P01': 'the password in DATABASE_URL is refused',
+  '28000': 'the user in DATABASE_URL may not connect',
+  '3D000': 'the database in DATABASE_URL does not exist',
+  '42501': 'the user in DATABASE_URL lacks a right that the broker needs',
+};
+
+/**
+ * Connects, waiting for a database that is not there yet, and runs the migrations. Throws a ConfigurationError
+ * for what waiting does not mend.
+ */
+export async function connectDatabase(settings: DatabaseSettings): Promise<DataSource> {
+  const logger = new Logger('Database');
+  const address: DatabaseAddress = { url: () => settings.url.current.reveal(), ca: settings.ca };
+  const dataSource = createDataSource(address, settings.poolSize);
+  for (let attempt = 0; !dataSource.isInitialized; attempt += 1) {
+    try {
+      await dataSource.initialize();
+    } catch (error) {
+      const code = (error as { code?: string }).code ?? 'no answer';
+      const refusal = REFUSALS[code];
+      if (refusal) throw new ConfigurationError([refusal]);
+      if (!isAway(error)) throw error;
+      if (attempt % 10 === 0) logger.warn(`waiting for the database (${code})`);
+      await sleep(RETRY_MS);
+    }
+  }
+  await refuseOldServers(dataSource);
+  if (settings.migrateOnStart) {
+    for (const step of await migrateUnderLock(dataSource, address)) logger.log(`migrated: ${step}`);
+  }
+  return dataSource;
+}
+
+async function refuseOldServers(dataSource: DataSource): Promise<void> {
+  const [row] = await dataSource.query<{ version: number }[]>(
+    `select current_setting('server_version_num')::int as version`,
+  );
+  if (row && row.version >= OLDEST_VERSION) return;
+  await dataSource.destroy();
+  throw new ConfigurationError(['DATABASE_URL leads to a PostgreSQL older than 15']);
+}

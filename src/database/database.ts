@@ -1,0 +1,86 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { Pool, PoolClient, QueryResultRow } from 'pg';
+import { DataSource } from 'typeorm';
+import { Problem } from '../shared/problem.js';
+
+/** SQL with a name is prepared once per connection; use it for what runs often. */
+export interface Statement {
+  readonly name?: string;
+  readonly text: string;
+}
+
+type Values = readonly unknown[];
+type Run = <Row extends QueryResultRow>(statement: Statement, values?: Values) => Promise<Row[]>;
+
+/** Seconds after which a caller may try again when the database is away. */
+const RETRY_AFTER_S = 5;
+
+/** SQLSTATE classes and codes that mean: the database is away or full, and nothing is wrong with the statement. */
+const UNAVAILABLE = /^(08|53|57P|25006|58)/;
+
+/**
+ * The way to PostgreSQL: written SQL over the pool of the TypeORM data source, without its row mapping, which costs
+ * more than the statement. Throws Problem `store_unavailable` where the database cannot be reached.
+ */
+@Injectable()
+export class Database {
+  readonly #pool: Pool;
+
+  constructor(@Inject(DataSource) dataSource: DataSource) {
+    this.#pool = (dataSource.driver as unknown as { master: Pool }).master;
+  }
+
+  /** Runs one statement and returns its rows. */
+  async run<Row extends QueryResultRow>(statement: Statement, values: Values = []): Promise<Row[]> {
+    try {
+      return (await this.#pool.query<Row>({ ...statement, values: [...values] })).rows;
+    } catch (error) {
+      throw asProblem(error);
+    }
+  }
+
+  /** Runs statements in one transaction. Nothing but SQL may be waited for inside. */
+  async transaction<T>(work: (run: Run) => Promise<T>): Promise<T> {
+    const client = await this.#pool.connect().catch((error: unknown) => {
+      throw asProblem(error);
+    });
+    let failed: unknown;
+    try {
+      await client.query('begin');
+      const result = await work((statement, values = []) => runOn(client, statement, values));
+      await client.query('commit');
+      return result;
+    } catch (error) {
+      failed = error;
+      await client.query('rollback').catch(() => undefined);
+      throw asProblem(error);
+    } finally {
+      client.release(isAway(failed));
+    }
+  }
+}
+
+async function runOn<Row extends QueryResultRow>(
+  client: PoolClient,
+  statement: Statement,
+  values: Values,
+): Promise<Row[]> {
+  return (await client.query<Row>({ ...statement, values: [...values] })).rows;
+}
+
+/** True for an error that says that the database is away, full or stopping. */
+export function isAway(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null || error instanceof Problem) return false;
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  if (typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code)) return UNAVAILABLE.test(code);
+  // Socket errors have codes of their own; the pool's and the client's have none.
+  if (typeof code === 'string') return !code.startsWith('ERR_');
+  return typeof message === 'string' && /timeout|terminated|not queryable|connection/i.test(message);
+}
+
+function asProblem(error: unknown): unknown {
+  if (!isAway(error)) return error;
+  return new Problem('store_unavailable', 'The database cannot be reached; try again shortly.', {
+    retry_after: RETRY_AFTER_S,
+  });
+}

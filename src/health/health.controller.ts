@@ -1,0 +1,56 @@
+import { Controller, Get, ServiceUnavailableException } from '@nestjs/common';
+import { HealthCheckService, type HealthCheckResult } from '@nestjs/terminus';
+import { Public } from '../clients/access.js';
+import { Problem } from '../shared/problem.js';
+import { Readiness } from './readiness.js';
+
+const WHY_PUBLIC = 'probes carry no key; it tells only whether the process is well';
+
+@Controller('health')
+export class HealthController {
+  constructor(
+    private readonly health: HealthCheckService,
+    private readonly readiness: Readiness,
+  ) {}
+
+  /** The process answers, so its event loop turns: nothing else, or a database's trouble would kill every replica. */
+  @Get('live')
+  @Public(WHY_PUBLIC)
+  live(): { status: 'ok' } {
+    return { status: 'ok' };
+  }
+
+  @Get('ready')
+  @Public(WHY_PUBLIC)
+  async ready(): Promise<HealthCheckResult> {
+    return this.#check(() => [
+      () => this.readiness.process(),
+      () => this.readiness.unlocked(),
+      () => this.readiness.reachable(),
+      () => this.readiness.migrated(),
+    ]);
+  }
+
+  @Get('startup')
+  @Public(WHY_PUBLIC)
+  async startup(): Promise<HealthCheckResult> {
+    return this.#check(() => [() => this.readiness.unlocked(), () => this.readiness.migrated()]);
+  }
+
+  async #check(indicators: () => Parameters<HealthCheckService['check']>[0]): Promise<HealthCheckResult> {
+    try {
+      return await this.health.check(indicators());
+    } catch (error) {
+      if (!(error instanceof ServiceUnavailableException)) throw error;
+      const { details } = error.getResponse() as HealthCheckResult;
+      const checks = Object.fromEntries(
+        Object.entries(details).map(([name, { status, ...rest }]) => [
+          name,
+          String(rest['reason'] ?? status),
+        ]),
+      );
+      const down = Object.entries(checks).filter(([, state]) => state !== 'up');
+      throw new Problem('not_ready', down.map(([name, state]) => `${name}: ${state}`).join('; '), { checks });
+    }
+  }
+}

@@ -1,0 +1,15 @@
+import { Module } from '@nestjs/common';
+import { TerminusModule } from '@nestjs/terminus';
+import { DatabaseModule } from '../database/database.module.js';
+import { TelemetryModule } from '../telemetry/telemetry.module.js';
+import { VaultModule } from '../vault/vault.module.js';
+import { HealthController } from './health.controller.js';
+import { MetricsController } from './metrics.controller.js';
+import { Readiness } from './readiness.js';
+
+@Module({
+  imports: [TerminusModule.forRoot({ logger: false }), DatabaseModule, TelemetryModule, VaultModule],
+  controllers: [HealthController, MetricsController],
+  providers: [Readiness],
+})
+export class HealthModule {}

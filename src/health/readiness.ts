@@ -1,0 +1,56 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
+import { DataSource } from 'typeorm';
+import { Database } from '../database/database.js';
+import { KeyRing } from '../vault/key-ring.js';
+
+const PING = { name: 'health_ping', text: 'select 1' };
+
+/** The parts without which a replica must get no requests. */
+@Injectable()
+export class Readiness {
+  #stopping = false;
+
+  constructor(
+    private readonly indicators: HealthIndicatorService,
+    private readonly database: Database,
+    @Inject(DataSource) private readonly dataSource: DataSource,
+    private readonly keys: KeyRing,
+  ) {}
+
+  /** From here on nobody new is to be sent here, while what is running ends. */
+  beginToStop(): void {
+    this.#stopping = true;
+  }
+
+  process(): HealthIndicatorResult {
+    const indicator = this.indicators.check('process');
+    return this.#stopping ? indicator.down({ reason: 'stopping' }) : indicator.up();
+  }
+
+  async reachable(): Promise<HealthIndicatorResult> {
+    const indicator = this.indicators.check('database');
+    try {
+      await this.database.run(PING);
+      return indicator.up();
+    } catch {
+      return indicator.down({ reason: 'unreachable' });
+    }
+  }
+
+  async migrated(): Promise<HealthIndicatorResult> {
+    const indicator = this.indicators.check('migrations');
+    try {
+      return (await this.dataSource.showMigrations())
+        ? indicator.down({ reason: 'pending' })
+        : indicator.up();
+    } catch {
+      return indicator.down({ reason: 'unknown' });
+    }
+  }
+
+  unlocked(): HealthIndicatorResult {
+    const indicator = this.indicators.check('keys');
+    return this.keys.isLoaded ? indicator.up() : indicator.down({ reason: 'not loaded' });
+  }
+}

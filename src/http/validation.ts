@@ -1,0 +1,47 @@
+import { ValidationPipe, type ValidationError } from '@nestjs/common';
+import type { ClassConstructor } from 'class-transformer';
+import { plainToInstance } from 'class-transformer';
+import { validateSync } from 'class-validator';
+import { Problem, type FieldError } from '../shared/problem.js';
+
+const RULES = { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: true } as const;
+
+/** Checks every body and query that has a DTO class: unknown fields are refused, and each error names its field. */
+export const validationPipe = new ValidationPipe({
+  ...RULES,
+  transform: true,
+  exceptionFactory: asInvalidRequest,
+});
+
+/** As the pipe, for a body whose class is known only later. Throws Problem `invalid_request`. */
+export function readBody<T extends object>(shape: ClassConstructor<T>, body: unknown): T {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw new Problem('invalid_request', 'The body must be a JSON object.', {
+      errors: [{ field: 'body', message: 'must be a JSON object' }],
+    });
+  }
+  const instance = plainToInstance(shape, body);
+  const errors = validateSync(instance, RULES);
+  if (errors.length > 0) throw asInvalidRequest(errors);
+  return instance;
+}
+
+function asInvalidRequest(errors: ValidationError[]): Problem {
+  const fields = errors.map(asFieldError);
+  const first = fields[0];
+  return new Problem(
+    'invalid_request',
+    first ? `${first.field} ${first.message}` : 'The request is malformed.',
+    {
+      errors: fields,
+    },
+  );
+}
+
+function asFieldError({ property, constraints }: ValidationError): FieldError {
+  // Names come from outside, too: one that is too odd to print is not printed.
+  const field = /^[A-Za-z0-9_]{1,64}$/.test(property) ? property : 'body';
+  const [rule, text] = Object.entries(constraints ?? {})[0] ?? ['', 'is malformed'];
+  if (rule === 'whitelistValidation') return { field, message: 'is not known here' };
+  return { field, message: text.startsWith(`${property} `) ? text.slice(property.length + 1) : text };
+}

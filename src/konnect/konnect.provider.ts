@@ -1,0 +1,141 @@
+import { decodeJwt } from 'jose';
+import { IsBoolean, IsNotEmpty, IsOptional, IsString, MaxLength } from 'class-validator';
+import type { KonnectSettings } from '../config/provider-settings.js';
+import { readBody } from '../http/validation.js';
+import { readToken } from '../provider/access-token.js';
+import { readExpiry, type ReadExpiry } from '../provider/expiry.js';
+import type {
+  OfferedCredential,
+  Outcome,
+  RenewalContext,
+  TokenProvider,
+} from '../provider/token-provider.js';
+import type { Upstream, UpstreamRequest, UpstreamResult } from '../provider/upstream.js';
+import { judgeFailure } from '../provider/verdict.js';
+import { Secret } from '../shared/secret.js';
+
+/** What Konnect's answers are remembered as; it has one dialect. */
+const DIALECT = 'konnect';
+
+/** A location or a company of Konnect, as its settings pages show it. */
+class CredentialShape {
+  @IsString() @IsNotEmpty() @MaxLength(1_000) username!: string;
+  @IsString() @IsNotEmpty() @MaxLength(4_000) password!: string;
+  @IsOptional() @IsBoolean() verify?: boolean;
+}
+
+interface Credential {
+  readonly username: string;
+  readonly password: string;
+}
+
+type Answer = Extract<UpstreamResult, { kind: 'answered' }>;
+
+/**
+ * Fynd Konnect: a username and a token-like password for an access token, at company or location level. Nothing in an
+ * answer tells the level, there is no refresh token and no published lifetime: renewing is asking again.
+ */
+export class KonnectProvider implements TokenProvider {
+  readonly kind = 'konnect';
+  readonly name: string;
+  readonly baseUrl: string;
+  readonly rotation;
+  readonly timeoutMs: number;
+  readonly concurrency: number;
+  readonly renewBetween: readonly [number, number];
+  readonly scopes = [];
+  readonly mintsFromCredential = true;
+
+  constructor(
+    private readonly settings: KonnectSettings,
+    private readonly upstream: Upstream,
+  ) {
+    this.name = settings.name;
+    this.baseUrl = settings.baseUrl;
+    this.rotation = settings.rotation;
+    this.timeoutMs = settings.timeoutMs;
+    this.concurrency = settings.concurrency;
+    this.renewBetween = settings.renewBetween;
+  }
+
+  header(accessToken: Secret): { name: string; value: string } {
+    return { name: 'x-access-token', value: accessToken.reveal() };
+  }
+
+  readCredential(body: unknown): OfferedCredential {
+    const { username, password, verify } = readBody(CredentialShape, body);
+    const text = JSON.stringify({ username, password } satisfies Credential);
+    return { grant: new Secret(text), credential: new Secret(text), verify: verify ?? true };
+  }
+
+  async renew(grant: Secret, context: RenewalContext): Promise<Outcome> {
+    context.beforeSending();
+    const result = await this.upstream.ask(
+      this.settings,
+      this.#request(JSON.parse(grant.reveal()) as Credential),
+    );
+    if (result.kind === 'failed') return this.#judge(result, context);
+
+    const body = (result.json ?? {}) as Record<string, unknown>;
+    // A FAILURE comes with any status below 500, mostly 200, and may be about the credential or a passing mood.
+    if (body['status'] === 'FAILURE' && result.status < 500 && result.status !== 429) {
+      return { kind: 'grant_doubtful', code: 'credential_refused' };
+    }
+    const accessToken = result.status < 300 ? readToken(body['access_token'] ?? body['accessToken']) : null;
+    if (!accessToken) return this.#judge(result, context);
+    return {
+      kind: 'issued',
+      token: {
+        accessToken,
+        tokenType: 'Bearer',
+        lifetimeSeconds: this.#expiryOf(accessToken, result).lifetimeSeconds,
+        scopes: null,
+        grant: null,
+        refreshTokenKept: null,
+        sentAt: result.sentAt,
+        dialect: DIALECT,
+      },
+    };
+  }
+
+  /** There are no client credentials; another address is another registration. */
+  credentialsInForce(): Secret {
+    return new Secret(`${this.settings.baseUrl}${this.settings.tokenPath}`);
+  }
+
+  reauthorizeUrl(): null {
+    return null;
+  }
+
+  #judge(result: UpstreamResult, context: RenewalContext): Outcome {
+    return judgeFailure(result, {
+      deadGrantCodes: this.settings.deadGrantCodes,
+      hasRenewed: context.knownDialect !== null,
+    });
+  }
+
+  #request(credential: Credential): UpstreamRequest {
+    const { baseUrl, tokenPath, method, credentialsIn } = this.settings;
+    const { username, password } = credential;
+    const url = `${baseUrl}${tokenPath}`;
+    if (credentialsIn === 'query')
+      return { method, url: `${url}?${String(new URLSearchParams({ username, password }))}` };
+    return {
+      method,
+      url,
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ username, password }),
+    };
+  }
+
+  /** Should the token be a JWT, its own `exp` knows better than a setting. */
+  #expiryOf(token: Secret, answer: Answer): ReadExpiry {
+    let exp: unknown;
+    try {
+      exp = decodeJwt(token.reveal()).exp;
+    } catch {
+      exp = undefined;
+    }
+    return readExpiry({ expires_at: exp }, this.settings.tokenTtlSeconds, answer.sentAtDate, answer.date);
+  }
+}

@@ -1,0 +1,35 @@
+import { Catch, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { asProblem, sendProblem } from '../http/problem-answer.js';
+import { Problem } from '../shared/problem.js';
+import { BrowserError } from './browser-error.js';
+import { page, PAGE_HEADERS } from './page.js';
+
+/** Answers a browser's errors with a page, and a program that asks for JSON with the same as a problem. */
+@Catch()
+export class PageFilter implements ExceptionFilter {
+  readonly #logger = new Logger('Install');
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const request = host.switchToHttp().getRequest<FastifyRequest>();
+    const reply = host.switchToHttp().getResponse<FastifyReply>();
+    const problem = error instanceof BrowserError ? new Problem(error.code, error.text) : asProblem(error);
+    if (problem.code === 'internal_error') {
+      const stack = (error as { stack?: string } | null)?.stack;
+      this.#logger.error(`${request.routeOptions.url} ${request.id}`, stack);
+    }
+    if (/\bjson\b/.test(request.headers.accept ?? '')) return sendProblem(problem, request, reply);
+    const shown = error instanceof BrowserError ? error : BrowserError.broken(problem.code);
+    if (problem.status === 503) void reply.header('retry-after', '30');
+    void reply
+      .status(problem.status)
+      .headers(PAGE_HEADERS)
+      .send(
+        page(
+          shown.title,
+          shown.text,
+          shown.again === null ? null : { href: shown.again, label: 'Begin again' },
+        ),
+      );
+  }
+}

@@ -1,0 +1,13 @@
+import { Secret } from '../shared/secret.js';
+
+const MOST_CHARACTERS = 16_384;
+
+/**
+ * A token from a provider's answer. Null where it is none that could stand in a header: callers put it there unseen, so
+ * a line break in it would be theirs to suffer.
+ */
+export function readToken(value: unknown): Secret | null {
+  if (typeof value !== 'string' || value.length > MOST_CHARACTERS || !/^[\x21-\x7e]+$/.test(value))
+    return null;
+  return new Secret(value);
+}

@@ -1,0 +1,12 @@
+import { HttpModule } from '@nestjs/axios';
+import { Module } from '@nestjs/common';
+import { TelemetryModule } from '../telemetry/telemetry.module.js';
+import { ProviderRegistry } from './provider-registry.js';
+import { Upstream } from './upstream.js';
+
+@Module({
+  imports: [HttpModule, TelemetryModule],
+  providers: [ProviderRegistry, Upstream],
+  exports: [ProviderRegistry, Upstream],
+})
+export class ProviderModule {}

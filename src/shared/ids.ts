@@ -1,0 +1,34 @@
+import { invalid } from './problem.js';
+
+const ID = /^[A-Za-z0-9._-]{1,64}$/;
+
+/** What a connection is a connection of. `locationId` null is the company's own, which no location ever stands in for. */
+export interface Subject {
+  readonly provider: string;
+  readonly companyId: string;
+  readonly locationId: string | null;
+}
+
+/** True for 1 to 64 of `A-Z a-z 0-9 . _ -`, but not `.` or `..`, which a path would swallow. */
+export function isId(value: string): boolean {
+  return ID.test(value) && value !== '.' && value !== '..';
+}
+
+/** An id from a path or a query, as text. Throws `invalid_request` naming the field. */
+export function parseId(field: string, value: unknown): string {
+  if (typeof value === 'string' && isId(value)) return value;
+  throw invalid(field, 'must be 1 to 64 of A-Z a-z 0-9 . _ - and not "." or ".."');
+}
+
+/** An id from JSON: text as above, or a non-negative safe integer, whose decimal form is taken. */
+export function parseJsonId(field: string, value: unknown): string {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return String(value);
+  return parseId(field, value);
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** True for a UUID, the form in which the broker hands out its own ids. */
+export function isUuid(value: string): boolean {
+  return UUID.test(value);
+}

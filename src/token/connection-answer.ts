@@ -1,0 +1,57 @@
+import type { TokenProvider } from '../provider/token-provider.js';
+import { missingScopes } from './serving.js';
+import type { Connection, ConnectionStatus } from './connection.js';
+
+/** A connection as it is shown: everything but its secrets. */
+export interface ConnectionAnswer {
+  readonly id: string;
+  readonly provider: string;
+  /** Null where the provider is no longer configured. */
+  readonly kind: string | null;
+  readonly company_id: string;
+  readonly location_id: string | null;
+  readonly level: 'company' | 'location';
+  readonly status: ConnectionStatus;
+  readonly status_reason: string | null;
+  readonly scopes: readonly string[];
+  readonly missing_scopes: readonly string[];
+  readonly token_version: number;
+  readonly token_fingerprint: string | null;
+  readonly expires_at: string | null;
+  readonly renew_at: string | null;
+  readonly last_renewed_at: string | null;
+  readonly last_error: string | null;
+  readonly consecutive_failures: number;
+  readonly rotate_by: string | null;
+  readonly created_at: string;
+  readonly updated_at: string;
+}
+
+export function answerConnection(
+  connection: Connection,
+  provider: TokenProvider | undefined,
+): ConnectionAnswer {
+  const iso = (date: Date | null): string | null => date?.toISOString() ?? null;
+  return {
+    id: connection.id,
+    provider: connection.provider,
+    kind: provider?.kind ?? null,
+    company_id: connection.companyId,
+    location_id: connection.locationId,
+    level: connection.locationId === null ? 'company' : 'location',
+    status: connection.status,
+    status_reason: connection.statusReason,
+    scopes: connection.scopes,
+    missing_scopes: missingScopes(connection, provider?.scopes ?? []),
+    token_version: connection.tokenVersion,
+    token_fingerprint: connection.tokenFingerprint,
+    expires_at: iso(connection.expiresAt),
+    renew_at: iso(connection.renewAt),
+    last_renewed_at: iso(connection.lastRenewedAt),
+    last_error: connection.lastError,
+    consecutive_failures: connection.consecutiveFailures,
+    rotate_by: iso(connection.rotateBy),
+    created_at: connection.createdAt.toISOString(),
+    updated_at: connection.updatedAt.toISOString(),
+  };
+}

@@ -1,0 +1,68 @@
+import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put, Query, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { CallerOf, Requires, SubjectOf } from '../clients/access.js';
+import type { Caller } from '../clients/caller.js';
+import { ProviderRegistry } from '../provider/provider-registry.js';
+import type { Subject } from '../shared/ids.js';
+import { answerConnection, type ConnectionAnswer } from './connection-answer.js';
+import { ConnectionQuery } from './connection-query.js';
+import { ConnectionService } from './connection.service.js';
+import { CredentialService } from './credential.service.js';
+import type { Connection } from './connection.js';
+
+@Controller('v1/connections')
+export class ConnectionController {
+  constructor(
+    private readonly connections: ConnectionService,
+    private readonly credentials: CredentialService,
+    private readonly registry: ProviderRegistry,
+  ) {}
+
+  @Get()
+  @Requires('connection:read')
+  async list(
+    @Query() query: ConnectionQuery,
+  ): Promise<{ items: ConnectionAnswer[]; next_cursor: string | null }> {
+    const { items, nextCursor } = await this.connections.list(query);
+    return { items: items.map((connection) => this.#answer(connection)), next_cursor: nextCursor };
+  }
+
+  @Get(':connectionId')
+  @Requires('connection:read')
+  async find(@Param('connectionId') id: string): Promise<ConnectionAnswer> {
+    return this.#answer(await this.connections.find(id));
+  }
+
+  @Delete(':connectionId')
+  @Requires('connection:write')
+  async revoke(
+    @Param('connectionId') id: string,
+  ): Promise<{ upstream: string; token_valid_until: string | null }> {
+    const { upstream, tokenValidUntil } = await this.connections.revoke(id);
+    return { upstream, token_valid_until: tokenValidUntil?.toISOString() ?? null };
+  }
+
+  @Post(':connectionId/renew')
+  @HttpCode(200)
+  @Requires('connection:renew')
+  async renew(@Param('connectionId') id: string): Promise<ConnectionAnswer> {
+    return this.#answer(await this.connections.renew(id));
+  }
+
+  @Put([':provider/companies/:companyId', ':provider/companies/:companyId/locations/:locationId'])
+  @Requires('connection:write')
+  async keep(
+    @SubjectOf() subject: Subject,
+    @Body() body: unknown,
+    @CallerOf() caller: Caller,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<ConnectionAnswer> {
+    const { connection, created } = await this.credentials.keep(subject, body, caller);
+    void reply.status(created ? 201 : 200);
+    return this.#answer(connection);
+  }
+
+  #answer(connection: Connection): ConnectionAnswer {
+    return answerConnection(connection, this.registry.find(connection.provider));
+  }
+}

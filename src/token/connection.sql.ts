@@ -1,0 +1,242 @@
+/** The columns of a Connection, as they are called in the code. */
+const columns = (table: string): string => `
+  ${table}.id, ${table}.provider, ${table}.company_id as "companyId", ${table}.location_id as "locationId",
+  ${table}.status, ${table}.status_reason as "statusReason", ${table}.scopes,
+  ${table}.grant_version as "grantVersion", ${table}.sealed_grant as "sealedGrant",
+  ${table}.token_version as "tokenVersion", ${table}.sealed_token as "sealedToken",
+  ${table}.token_type as "tokenType", ${table}.token_fingerprint as "tokenFingerprint",
+  ${table}.issued_at as "issuedAt", ${table}.expires_at as "expiresAt",
+  ${table}.renewed_lifetime_s as "renewedLifetimeS", ${table}.renew_at as "renewAt",
+  ${table}.last_renewed_at as "lastRenewedAt", ${table}.last_error as "lastError",
+  ${table}.consecutive_failures as "consecutiveFailures", ${table}.refusals,
+  ${table}.lease_owner as "leaseOwner", ${table}.lease_until as "leaseUntil", ${table}.lease_epoch::text as "leaseEpoch",
+  ${table}.attempts, ${table}.unknown_outcome as "unknownOutcome", ${table}.crashes,
+  ${table}.rotate_by as "rotateBy", ${table}.refresh_token_kept as "refreshTokenKept", ${table}.reported_version as "reportedVersion",
+  ${table}.reported_at as "reportedAt", ${table}.created_at as "createdAt", ${table}.updated_at as "updatedAt",
+  broker_now() as "now"`;
+
+/** Tells the replicas, when the statement commits. */
+const tellReplicas = (changed: string): string =>
+  `select ${changed}.*, pg_notify('connections', ${changed}.id::text) from ${changed}`;
+
+const seconds = (parameter: string): string => `make_interval(secs => ${parameter}::double precision)`;
+
+/** What a claim writes. Should nobody come back, the lease's end is also when the schedule looks at the row again. */
+const TAKE_LEASE = `
+  lease_owner = $2,
+  lease_until = broker_now() + ${seconds('$3')},
+  lease_epoch = c.lease_epoch + 1,
+  attempts = c.attempts + 1,
+  crashes = c.crashes + free.crashed::int,
+  renew_at = broker_now() + ${seconds('$3')}`;
+
+/** The same credential kept again is not a rotated one. */
+const ROTATE_BY = `
+  rotate_by = case when $3::text is null then null
+                   when c.credential_fingerprint is distinct from $3 then broker_now() + interval '90 days'
+                   else c.rotate_by end`;
+
+const NO_LIVE_LEASE = `(lease_until is null or lease_until <= broker_now())`;
+
+export const SQL = {
+  /** Two statements, since `is not distinct from` would not use the index. */
+  findCompany: {
+    name: 'connection_of_company',
+    text: `select ${columns('c')} from connections c
+           where c.provider = $1 and c.company_id = $2 and c.location_id is null`,
+  },
+
+  findLocation: {
+    name: 'connection_of_location',
+    text: `select ${columns('c')} from connections c
+           where c.provider = $1 and c.company_id = $2 and c.location_id = $3`,
+  },
+
+  findById: { name: 'connection_by_id', text: `select ${columns('c')} from connections c where c.id = $1` },
+
+  /** $1 provider, $2 company, $3 location, $4 status (each null: any), $5 after this id, $6 how many. */
+  list: {
+    text: `select ${columns('c')} from connections c
+           where ($1::text is null or c.provider = $1) and ($2::text is null or c.company_id = $2)
+             and ($3::text is null or c.location_id = $3) and ($4::text is null or c.status = $4)
+             and ($5::uuid is null or c.id > $5)
+           order by c.id limit $6`,
+  },
+
+  /** $1 id, $2 owner, $3 lease seconds, $4 the version that was too short, $5 force: also before a backoff is over. */
+  claim: {
+    name: 'connection_claim',
+    text: `with free as (
+             select id, lease_owner is not null as crashed from connections
+             where id = $1 and token_version <= $4 and sealed_grant is not null and ${NO_LIVE_LEASE}
+               and (renew_at <= broker_now()
+                 or (status in ('active', 'suspect') and (consecutive_failures = 0 or $5)))
+             for update)
+           update connections c set ${TAKE_LEASE} from free where c.id = free.id
+           returning ${columns('c')}, free.crashed`,
+  },
+
+  /** $1 provider, $2 owner, $3 lease seconds, $4 how many. The living first, soonest expiry first; then the expired. */
+  claimDue: {
+    name: 'connection_claim_due',
+    text: `with free as (
+             select id, lease_owner is not null as crashed from connections
+             where provider = $1 and renew_at <= broker_now() and sealed_grant is not null and ${NO_LIVE_LEASE}
+             order by coalesce(expires_at <= broker_now(), false), expires_at
+             limit $4 for update skip locked)
+           update connections c set ${TAKE_LEASE} from free where c.id = free.id
+           returning ${columns('c')}, free.crashed`,
+  },
+
+  /** As claimDue for one row, any: while a provider is misconfigured no single connection may be the only probe. */
+  claimAnyDue: {
+    name: 'connection_claim_any_due',
+    text: `with free as (
+             select id, lease_owner is not null as crashed from connections
+             where provider = $1 and renew_at <= broker_now() and sealed_grant is not null and ${NO_LIVE_LEASE}
+             order by random() limit $4 for update skip locked)
+           update connections c set ${TAKE_LEASE} from free where c.id = free.id
+           returning ${columns('c')}, free.crashed`,
+  },
+
+  /**
+   * Keeps a token. $2 epoch, $3 and $4 token and grant version of the claim: a holder whose lease is gone may keep its
+   * token only if nobody brought a newer one meanwhile; it then raises the epoch, so that a refusal which the present
+   * holder earns with the spent grant kills nothing.
+   */
+  keepToken: {
+    name: 'connection_keep_token',
+    text: `with kept as (
+             update connections c set
+               status = 'active', status_reason = null, last_error = null, consecutive_failures = 0, refusals = 0,
+               crashes = 0, attempts = 0, unknown_outcome = null,
+               token_version = c.token_version + (c.token_fingerprint is distinct from $7)::int,
+               sealed_token = $5, token_type = $6, token_fingerprint = $7,
+               issued_at = broker_now() - ${seconds('$8')},
+               expires_at = broker_now() - ${seconds('$8')} + ${seconds('$9')},
+               renewed_lifetime_s = case when c.token_fingerprint is distinct from $7 then $9::double precision
+                                         else greatest(c.renewed_lifetime_s, $9::double precision) end,
+               renew_at = broker_now() - ${seconds('$8')} + ${seconds('$10')},
+               last_renewed_at = broker_now(),
+               scopes = coalesce($11::text[], c.scopes),
+               sealed_grant = coalesce($12, c.sealed_grant),
+               refresh_token_kept = coalesce($13::boolean, c.refresh_token_kept),
+               lease_owner = null, lease_until = null,
+               lease_epoch = c.lease_epoch + (c.lease_epoch <> $2::bigint)::int,
+               updated_at = broker_now()
+             where c.id = $1 and c.status <> 'revoked'
+               and (c.lease_epoch = $2::bigint or (c.token_version = $3 and c.grant_version = $4))
+             returning ${columns('c')})
+           ${tellReplicas('kept')}`,
+  },
+
+  /** Keeps what a failure changes, under the fence. */
+  keepFailure: {
+    name: 'connection_keep_failure',
+    text: `with kept as (
+             update connections c set
+               status = $3, status_reason = $4, last_error = $5, consecutive_failures = $6, refusals = $7,
+               unknown_outcome = $8, renew_at = broker_now() + ${seconds('$9')},
+               lease_owner = null, lease_until = null, updated_at = broker_now()
+             where c.id = $1 and c.lease_epoch = $2::bigint
+             returning ${columns('c')})
+           ${tellReplicas('kept')}`,
+  },
+
+  /** Gives a lease back as if it had never been taken: nothing was sent. */
+  release: {
+    name: 'connection_release',
+    text: `with kept as (
+             update connections c set
+               lease_owner = null, lease_until = null, attempts = greatest(0, c.attempts - 1), renew_at = broker_now(),
+               updated_at = broker_now()
+             where c.id = $1 and c.lease_epoch = $2::bigint
+             returning ${columns('c')})
+           ${tellReplicas('kept')}`,
+  },
+
+  /** Makes sure that the row is there and locks it. $1 a new id, $2 to $4 the subject. */
+  ensure: {
+    text: `insert into connections (id, provider, company_id, location_id, status) values ($1, $2, $3, $4, 'active')
+           on conflict on constraint connections_subject do nothing returning id`,
+  },
+
+  lockSubject: {
+    text: `select ${columns('c')} from connections c
+           where c.provider = $1 and c.company_id = $2 and c.location_id is not distinct from $3 for update`,
+  },
+
+  /** Takes a grant from outside, with the token that came with it. Raises both fences. */
+  adoptToken: {
+    text: `with kept as (
+             update connections c set
+               status = 'active', status_reason = null, last_error = null, consecutive_failures = 0, refusals = 0,
+               crashes = 0, attempts = 0, unknown_outcome = null, refresh_token_kept = null,
+               grant_version = c.grant_version + 1, lease_epoch = c.lease_epoch + 1, lease_owner = null, lease_until = null,
+               sealed_grant = $2, credential_fingerprint = $3, ${ROTATE_BY}, scopes = $4,
+               token_version = c.token_version + (c.token_fingerprint is distinct from $7)::int,
+               sealed_token = $5, token_type = $6, token_fingerprint = $7,
+               issued_at = broker_now() - ${seconds('$8')},
+               expires_at = broker_now() - ${seconds('$8')} + ${seconds('$9')},
+               renew_at = broker_now() - ${seconds('$8')} + ${seconds('$10')},
+               renewed_lifetime_s = coalesce($11::double precision, c.renewed_lifetime_s),
+               last_renewed_at = case when $11::double precision is null then c.last_renewed_at else broker_now() end,
+               reported_version = null, reported_at = null, report_spacing_s = 0,
+               updated_at = broker_now()
+             where c.id = $1
+             returning ${columns('c')})
+           ${tellReplicas('kept')}`,
+  },
+
+  /** Takes a credential from outside without a token: the schedule fetches one at once. */
+  adoptCredential: {
+    text: `with kept as (
+             update connections c set
+               status = 'active', status_reason = null, last_error = null, consecutive_failures = 0, refusals = 0,
+               crashes = 0, attempts = 0, unknown_outcome = null, refresh_token_kept = null,
+               grant_version = c.grant_version + 1, lease_epoch = c.lease_epoch + 1, lease_owner = null, lease_until = null,
+               sealed_grant = $2, credential_fingerprint = $3, ${ROTATE_BY}, renew_at = broker_now(),
+               updated_at = broker_now()
+             where c.id = $1
+             returning ${columns('c')})
+           ${tellReplicas('kept')}`,
+  },
+
+  /** Is this credential kept at another level of the same company? $4 null asks for its locations, else for itself. */
+  credentialElsewhere: {
+    text: `select 1 from connections
+           where provider = $1 and company_id = $2 and credential_fingerprint = $3 and status <> 'revoked'
+             and (location_id is null) <> ($4::text is null) limit 1`,
+  },
+
+  /** Revokes, and erases what was sealed in the same statement. The version and the expiry stay, for the trail. */
+  revoke: {
+    text: `with kept as (
+             update connections c set
+               status = 'revoked', status_reason = $2, sealed_grant = null, sealed_token = null,
+               credential_fingerprint = null, renew_at = null, unknown_outcome = null,
+               grant_version = c.grant_version + 1, lease_epoch = c.lease_epoch + 1, lease_owner = null, lease_until = null,
+               updated_at = broker_now()
+             where c.id = $1 and c.status <> 'revoked'
+             returning ${columns('c')})
+           ${tellReplicas('kept')}`,
+  },
+
+  /** The report of version $2 opens a renewal, unless another did so too short a time ago. Spacing doubles in a series. */
+  acceptReport: {
+    text: `update connections set
+             reported_version = $2, reported_at = broker_now(),
+             report_spacing_s = case
+               when reported_at is null or broker_now() > reported_at + ${seconds('report_spacing_s')} + interval '10 minutes'
+               then 10 else least(greatest(report_spacing_s, 5) * 2, 600) end
+           where id = $1 and token_version = $2
+             and (reported_at is null or broker_now() >= reported_at + ${seconds('report_spacing_s')})
+           returning id`,
+  },
+
+  /** A dead grant's token was reported: it is served no more, whatever the spacing. */
+  markReported: {
+    text: `update connections set reported_version = $2, updated_at = broker_now()
+           where id = $1 and token_version = $2 and status = 'reauthorization_required'`,
+  },
+} as const;

@@ -1,0 +1,89 @@
+import { Injectable } from '@nestjs/common';
+import type { Caller } from '../clients/caller.js';
+import { ProviderRegistry } from '../provider/provider-registry.js';
+import type { IssuedToken, OfferedCredential, Outcome, TokenProvider } from '../provider/token-provider.js';
+import type { Subject } from '../shared/ids.js';
+import { Problem, type ProblemCode } from '../shared/problem.js';
+import type { Connection } from './connection.js';
+import { GrantKeeper } from './grant-keeper.js';
+import { RefusedProofStore } from './refused-proof.store.js';
+
+/** Keeps credentials that people made, after a proof that they work. */
+@Injectable()
+export class CredentialService {
+  constructor(
+    private readonly registry: ProviderRegistry,
+    private readonly keeper: GrantKeeper,
+    private readonly refused: RefusedProofStore,
+  ) {}
+
+  /**
+   * Proves a credential by a real exchange, whose token becomes the next version, and keeps it. Where the provider refuses
+   * it, what was there stays. Throws Problem `credential_rejected`, `rate_limited` or what the provider's failure is.
+   */
+  async keep(
+    subject: Subject,
+    body: unknown,
+    caller: Caller,
+  ): Promise<{ connection: Connection; created: boolean }> {
+    const provider = this.registry.get(subject.provider);
+    if (!provider.readCredential) {
+      throw new Problem(
+        'invalid_request',
+        'Connections of this provider are made by a seller who installs, not by hand.',
+      );
+    }
+    const offered = provider.readCredential(body);
+    if (await this.keeper.isKeptAtOtherLevel(subject, offered.credential)) throw disguised();
+    const token = offered.verify ? await this.#prove(provider, subject, offered, caller) : null;
+    const adopted = await this.keeper.adopt(provider, subject, {
+      grant: () => offered.grant,
+      credential: offered.credential,
+      scopes: token?.scopes ?? [],
+      token,
+    });
+    if (!adopted) throw disguised();
+    return adopted;
+  }
+
+  async #prove(
+    provider: TokenProvider,
+    subject: Subject,
+    offered: OfferedCredential,
+    caller: Caller,
+  ): Promise<IssuedToken> {
+    await this.refused.admit(caller.id);
+    const outcome = await provider.renew(offered.grant, {
+      companyId: subject.companyId,
+      knownDialect: null,
+      beforeSending: () => undefined,
+    });
+    if (outcome.kind === 'issued') return outcome.token;
+    if (outcome.kind === 'grant_refused' || outcome.kind === 'grant_doubtful') {
+      await this.refused.add(caller.id);
+      throw new Problem('credential_rejected', 'The provider refuses this credential; nothing was changed.');
+    }
+    throw asProblem(outcome);
+  }
+}
+
+function asProblem(outcome: Extract<Outcome, { kind: 'misconfigured' | 'unavailable' }>): Problem {
+  if (outcome.kind === 'misconfigured') {
+    return new Problem(
+      'provider_misconfigured',
+      `The provider could not judge the credential (${outcome.code}).`,
+    );
+  }
+  const noSense = outcome.code === 'malformed_answer' || outcome.code === 'token_missing';
+  const code: ProblemCode = noSense ? 'provider_protocol_error' : 'provider_unavailable';
+  return new Problem(code, `The credential could not be proven (${outcome.code}); nothing was changed.`, {
+    ...(noSense ? {} : { retry_after: Math.max(1, Math.ceil(outcome.retryAfterSeconds ?? 5)) }),
+  });
+}
+
+function disguised(): Problem {
+  return new Problem(
+    'credential_rejected',
+    "A location's credential must not be its company's: it would be the company's right in disguise.",
+  );
+}

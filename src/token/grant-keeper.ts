@@ -1,0 +1,128 @@
+import { Injectable } from '@nestjs/common';
+import type { IssuedToken, TokenProvider } from '../provider/token-provider.js';
+import { Clock } from '../shared/clock.js';
+import type { Subject } from '../shared/ids.js';
+import type { Secret, Sealed } from '../shared/secret.js';
+import { Vault } from '../vault/vault.js';
+import { renewAfter } from './calendar.js';
+import { placeOf, type ClaimedConnection, type Connection } from './connection.js';
+import { ConnectionStore, type KeptToken } from './connection.store.js';
+import { ProviderStateStore } from './provider-state.store.js';
+import type { FailureSettlement } from './transition.js';
+
+/** The same token with little life left is asked for again after this many seconds at the soonest. */
+const SAME_TOKEN_LEAST_S = 10;
+
+/** A grant from outside: a consent that was given, or a credential that an operator keeps. */
+export interface OutsideGrant {
+  /** What renewals are made from, in the provider's own form; `former` is what lies there, null where nothing does. */
+  readonly grant: (former: Secret | null) => Secret;
+  /** The credential as a person made it, to tell whether the same one is kept twice; null for a consent. */
+  readonly credential: Secret | null;
+  readonly scopes: readonly string[];
+  /** The token that came with it; null where none was asked for. */
+  readonly token: IssuedToken | null;
+}
+
+/** Between plain and sealed: seals what a provider issued for its row, and keeps it. */
+@Injectable()
+export class GrantKeeper {
+  constructor(
+    private readonly store: ConnectionStore,
+    private readonly states: ProviderStateStore,
+    private readonly vault: Vault,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Throws a VaultError where it does not open. */
+  openGrant(claimed: ClaimedConnection): Secret {
+    if (!claimed.sealedGrant) throw new Error('a connection without a grant cannot have been claimed');
+    return this.vault.open(claimed.sealedGrant, placeOf(claimed, 'sealed_grant'));
+  }
+
+  /** Keeps a renewal's token under the fence of its claim; undefined where the fence refuses it. */
+  async keepToken(
+    provider: TokenProvider,
+    claimed: ClaimedConnection,
+    token: IssuedToken,
+  ): Promise<Connection | undefined> {
+    const kept = this.#sealToken(provider, claimed, token);
+    const isSame = kept.fingerprint === claimed.tokenFingerprint;
+    return this.store.keepToken(claimed, {
+      ...kept,
+      renewAfterS:
+        isSame && kept.renewAfterS !== null
+          ? Math.max(kept.renewAfterS, SAME_TOKEN_LEAST_S)
+          : kept.renewAfterS,
+      scopes: token.scopes,
+      sealedGrant: token.grant && this.#sealGrant(claimed, token.grant),
+      refreshTokenKept: token.refreshTokenKept,
+    });
+  }
+
+  async keepFailure(claimed: ClaimedConnection, settled: FailureSettlement): Promise<Connection | undefined> {
+    return this.store.keepFailure(claimed, settled);
+  }
+
+  async release(claimed: ClaimedConnection): Promise<Connection | undefined> {
+    return this.store.release(claimed);
+  }
+
+  /** Keeps a grant from outside; null where the same credential is kept at this company's other level. */
+  async adopt(
+    provider: TokenProvider,
+    subject: Subject,
+    outside: OutsideGrant,
+  ): Promise<{ connection: Connection; created: boolean } | null> {
+    const { grant, credential, scopes, token } = outside;
+    const adopted = await this.store.adopt(subject, (row) => {
+      const former = row.sealedGrant && this.vault.open(row.sealedGrant, placeOf(row, 'sealed_grant'));
+      return {
+        sealedGrant: this.#sealGrant(row, grant(former)),
+        credentialFingerprint: credential && this.vault.fingerprint(credential),
+        scopes,
+        token: token && { ...this.#sealToken(provider, row, token), minted: credential !== null },
+      };
+    });
+    // Only what was minted from a credential has renewed; a consent's exchange speaks another dialect.
+    if (adopted && token && credential) await this.markWorking(provider, token.dialect);
+    return adopted;
+  }
+
+  /** Is this credential kept at the other level of the same company? */
+  async isKeptAtOtherLevel(subject: Subject, credential: Secret): Promise<boolean> {
+    return this.store.isCredentialElsewhere(subject, this.vault.fingerprint(credential));
+  }
+
+  async markWorking(provider: TokenProvider, dialect: string): Promise<void> {
+    await this.states.markWorking(provider.name, dialect);
+  }
+
+  async markMisconfigured(provider: TokenProvider, code: string): Promise<void> {
+    await this.states.markMisconfigured(provider.name, code, this.credentialsFingerprint(provider));
+  }
+
+  /** Tells one set of client credentials from another. */
+  credentialsFingerprint(provider: TokenProvider): string {
+    return this.vault.fingerprint(provider.credentialsInForce());
+  }
+
+  #sealGrant(row: { id: string; provider: string; companyId: string }, grant: Secret): Sealed {
+    return this.vault.seal(grant, placeOf(row, 'sealed_grant'));
+  }
+
+  #sealToken(
+    provider: TokenProvider,
+    row: { id: string; provider: string; companyId: string },
+    token: IssuedToken,
+  ): KeptToken {
+    return {
+      sealedToken: this.vault.seal(token.accessToken, placeOf(row, 'sealed_token')),
+      tokenType: token.tokenType,
+      fingerprint: this.vault.fingerprint(token.accessToken),
+      ageS: (this.clock.monotonic() - token.sentAt) / 1_000,
+      lifetimeS: token.lifetimeSeconds,
+      renewAfterS: renewAfter(token.lifetimeSeconds, provider.renewBetween, Math.random),
+    };
+  }
+}

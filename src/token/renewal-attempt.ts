@@ -1,0 +1,141 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Injectable, Logger } from '@nestjs/common';
+import { ProviderRegistry } from '../provider/provider-registry.js';
+import {
+  LeaseRanOut,
+  type IssuedToken,
+  type Outcome,
+  type TokenProvider,
+} from '../provider/token-provider.js';
+import { Clock } from '../shared/clock.js';
+import { Problem } from '../shared/problem.js';
+import { Metrics } from '../telemetry/metrics.js';
+import { VaultError } from '../vault/vault.js';
+import { placeOf, type ClaimedConnection, type Connection } from './connection.js';
+import { GrantKeeper } from './grant-keeper.js';
+import type { ProviderState } from './provider-state.store.js';
+import { leaseSeconds } from './renewal-gate.js';
+import { settleBeforeAsking, settleFailure } from './transition.js';
+
+/** Milliseconds between tries to write down an answer while the database is away. */
+const REWRITE_MS = 500;
+
+/**
+ * One claimed connection through ask and keep. The call to the provider runs in no transaction and holds no connection
+ * of the pool; every outcome is written under the fence of the claim.
+ */
+@Injectable()
+export class RenewalAttempt {
+  readonly #logger = new Logger('Renewal');
+
+  constructor(
+    private readonly registry: ProviderRegistry,
+    private readonly keeper: GrantKeeper,
+    private readonly clock: Clock,
+    private readonly metrics: Metrics,
+  ) {}
+
+  /**
+   * Renews under the lease of `claimed`, taken at `claimedAt` (monotonic). Resolves to the row as it is kept, undefined
+   * where the fence refused it. Never throws for what a provider does.
+   */
+  async run(
+    claimed: ClaimedConnection,
+    claimedAt: number,
+    state: ProviderState,
+  ): Promise<Connection | undefined> {
+    const provider = this.registry.get(claimed.provider);
+    const early = settleBeforeAsking(claimed, provider);
+    if (early) return this.#written(claimed, () => this.keeper.keepFailure(claimed, early), early.lastError);
+
+    const outcome = await this.#ask(provider, claimed, claimedAt, state);
+    this.metrics.renewalSettled(provider.name, outcome.kind === 'issued' ? 'renewed' : outcome.code);
+    if (outcome.kind === 'issued') return this.#keepToken(provider, claimed, outcome.token);
+    // Nothing was sent and nothing is known: the next holder starts as if this claim had not been.
+    if (outcome.code === 'lease_ran_out') return this.keeper.release(claimed);
+    const settled = settleFailure(claimed, outcome, provider, Math.random);
+    return this.#written(
+      claimed,
+      async () => {
+        if (outcome.kind === 'misconfigured') await this.keeper.markMisconfigured(provider, outcome.code);
+        return this.keeper.keepFailure(claimed, settled);
+      },
+      outcome.code,
+    );
+  }
+
+  async #ask(
+    provider: TokenProvider,
+    claimed: ClaimedConnection,
+    claimedAt: number,
+    state: ProviderState,
+  ): Promise<Outcome> {
+    const lastSend = claimedAt + leaseSeconds(provider) * 1_000 - provider.timeoutMs;
+    try {
+      return await provider.renew(this.keeper.openGrant(claimed), {
+        companyId: claimed.companyId,
+        knownDialect: state.renewalDialect,
+        beforeSending: () => {
+          if (this.clock.monotonic() > lastSend) throw new LeaseRanOut();
+        },
+      });
+    } catch (error) {
+      if (error instanceof LeaseRanOut) return unavailable('lease_ran_out', false);
+      // A grant that does not open, or a mistake of ours: loud, and no reason to lose the connection.
+      const where = `${placeOf(claimed, 'sealed_grant').table} ${claimed.id}`;
+      this.#logger.error(
+        `${where}: ${error instanceof Error ? `${error.name}: ${error.message}` : 'unknown error'}`,
+      );
+      return unavailable(
+        error instanceof VaultError ? 'grant_unreadable' : 'internal_error',
+        !(error instanceof VaultError),
+      );
+    }
+  }
+
+  async #keepToken(
+    provider: TokenProvider,
+    claimed: ClaimedConnection,
+    token: IssuedToken,
+  ): Promise<Connection | undefined> {
+    return this.#written(claimed, async () => {
+      const kept = await this.keeper.keepToken(provider, claimed, token);
+      await this.keeper.markWorking(provider, token.dialect);
+      return kept;
+    });
+  }
+
+  /** Writes until it holds: an answer that came may have spent a refresh token and must not be lost with a failed write. */
+  async #written(
+    claimed: ClaimedConnection,
+    write: () => Promise<Connection | undefined>,
+    failure?: string,
+  ): Promise<Connection | undefined> {
+    for (let waited = false; ; waited = true) {
+      try {
+        const kept = await write();
+        this.#tell(claimed, kept, failure);
+        return kept;
+      } catch (error) {
+        if (!(error instanceof Problem && error.code === 'store_unavailable')) throw error;
+        if (!waited) this.#logger.warn(`${claimed.id}: the database is away; the answer waits to be written`);
+        await sleep(REWRITE_MS);
+      }
+    }
+  }
+
+  #tell(claimed: ClaimedConnection, kept: Connection | undefined, failure: string | undefined): void {
+    const subject = `${claimed.provider} ${claimed.id}`;
+    if (!kept) this.#logger.warn(`${subject}: not kept, somebody else changed it meanwhile`);
+    else if (failure === undefined) this.#logger.debug(`${subject}: renewed, version ${kept.tokenVersion}`);
+    else if (kept.status !== claimed.status) this.#logger.warn(`${subject}: ${kept.status} (${failure})`);
+    else this.#logger.debug(`${subject}: not renewed (${failure})`);
+  }
+}
+
+function unavailable(
+  code: Extract<Outcome, { kind: 'unavailable' }>['code'],
+  mayHaveActed: boolean,
+): Outcome {
+  return { kind: 'unavailable', code, mayHaveActed, retryAfterSeconds: null };
+}

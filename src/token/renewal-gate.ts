@@ -1,0 +1,36 @@
+import { Injectable } from '@nestjs/common';
+import { ProviderRegistry } from '../provider/provider-registry.js';
+import type { TokenProvider } from '../provider/token-provider.js';
+import { GrantKeeper } from './grant-keeper.js';
+import { ProviderStateStore, type ProviderState } from './provider-state.store.js';
+
+/** The right to claim and ask. */
+export interface OpenGate {
+  readonly state: ProviderState;
+  /** Only one connection may be claimed: the provider is misconfigured, and this is the look whether it still is. */
+  readonly isProbe: boolean;
+  readonly leaseS: number;
+}
+
+/** Seconds that a lease lasts: twice the time that one call may take. */
+export function leaseSeconds(provider: TokenProvider): number {
+  return (2 * provider.timeoutMs) / 1_000;
+}
+
+/** Asked before every claim: may this provider be bothered now? */
+@Injectable()
+export class RenewalGate {
+  constructor(
+    private readonly registry: ProviderRegistry,
+    private readonly states: ProviderStateStore,
+    private readonly keeper: GrantKeeper,
+  ) {}
+
+  /** Undefined where nobody may ask it now. Throws Problem `provider_not_found`. */
+  async of(providerName: string): Promise<OpenGate | undefined> {
+    const provider = this.registry.get(providerName);
+    const gate = await this.states.gate(provider.name, this.keeper.credentialsFingerprint(provider));
+    if (gate.kind === 'closed') return undefined;
+    return { state: gate.state, isProbe: gate.kind === 'probe', leaseS: leaseSeconds(provider) };
+  }
+}

@@ -1,0 +1,74 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { Interval } from '@nestjs/schedule';
+import { ProviderRegistry } from '../provider/provider-registry.js';
+import type { TokenProvider } from '../provider/token-provider.js';
+import { Clock } from '../shared/clock.js';
+import { ConnectionStore } from './connection.store.js';
+import { RenewalGate } from './renewal-gate.js';
+import { TokenRenewer } from './token-renewer.js';
+
+const TICK_MS = 1_000;
+/** What an orderly stop gives the renewals that are running: a lease is at most twice a provider's timeout. */
+const DRAIN_MS = 25_000;
+
+/**
+ * Renews what is due. Every replica ticks and there is no leader: each claims what it has free slots for and skips what
+ * another has locked. An idle tick costs one indexed probe a provider.
+ */
+@Injectable()
+export class RenewalSchedule {
+  readonly #logger = new Logger('Schedule');
+  #ticking = false;
+  #again = false;
+  #stopped = false;
+
+  constructor(
+    private readonly registry: ProviderRegistry,
+    private readonly gate: RenewalGate,
+    private readonly store: ConnectionStore,
+    private readonly renewer: TokenRenewer,
+    private readonly clock: Clock,
+  ) {}
+
+  /** One look at the calendar. Ticks never overlap: one that is asked for meanwhile runs right after. */
+  @Interval(TICK_MS)
+  async tick(): Promise<void> {
+    if (this.#stopped) return;
+    if (this.#ticking) {
+      this.#again = true;
+      return;
+    }
+    this.#ticking = true;
+    try {
+      do {
+        this.#again = false;
+        for (const provider of this.registry.all()) await this.#claimFor(provider);
+      } while (this.#again && !this.#stopped);
+    } catch (error) {
+      this.#logger.warn(`skipped a tick: ${error instanceof Error ? error.message : 'unknown error'}`);
+    } finally {
+      this.#ticking = false;
+    }
+  }
+
+  /** Takes nothing more, and waits for what is running: an answer that is under way may have spent a refresh token. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    const left = await this.renewer.drain(DRAIN_MS);
+    if (left > 0) this.#logger.error(`${left} renewals were still running when the time to stop was up`);
+  }
+
+  async #claimFor(provider: TokenProvider): Promise<void> {
+    const slots = provider.concurrency - this.renewer.countRunning(provider);
+    if (slots <= 0) return;
+    const gate = await this.gate.of(provider.name);
+    if (!gate) return;
+    const claimedAt = this.clock.monotonic();
+    const claimed = gate.isProbe
+      ? await this.store.claimAnyDue(provider.name, gate.leaseS)
+      : await this.store.claimDue(provider.name, gate.leaseS, slots);
+    // A full hand means that there is more: whoever is done first looks for it at once.
+    const goOn = claimed.length === slots ? (): void => void this.tick() : (): void => undefined;
+    for (const connection of claimed) this.renewer.run(connection, claimedAt, gate).then(goOn, goOn);
+  }
+}

@@ -1,0 +1,95 @@
+import type { ProblemCode } from '../shared/problem.js';
+import { isReported, remainingSeconds, type Connection } from './connection.js';
+
+/** What a caller asked of a token. */
+export interface Wish {
+  /** Seconds that the token must still live. */
+  readonly minTtl: number;
+  readonly scopes: readonly string[];
+}
+
+/** What a connection in its present state has for a caller. */
+export type Verdict =
+  | { readonly kind: 'serve'; readonly stale: boolean }
+  | { readonly kind: 'renew' }
+  | {
+      readonly kind: 'refuse';
+      readonly code: ProblemCode;
+      readonly missingScopes?: string[];
+      readonly maxTtl?: number;
+    };
+
+/** The part of a provider's lifetime up to which `min_ttl` is honoured, so that no reader causes a renewal at every call. */
+const HONOURED_PART = 0.9;
+
+/** Our failure codes that mean: the broker's registration is wrong, or the answer made no sense. */
+const MISCONFIGURED = new Set([
+  'client_refused',
+  'request_refused',
+  'endpoint_gone',
+  'redirected',
+  'private_address',
+]);
+const NO_SENSE = new Set(['malformed_answer', 'token_missing']);
+
+/** Serves, renews or refuses: the whole of what a read may come to, in the order of the contract. Pure. */
+export function judge(connection: Connection, wish: Wish): Verdict {
+  if (connection.status === 'revoked') return { kind: 'refuse', code: 'connection_revoked' };
+  const dead = connection.status === 'reauthorization_required';
+  const remaining = remainingSeconds(connection);
+  const satisfied = remaining > 0 && remaining >= wish.minTtl && !(dead && isReported(connection));
+  if (dead && !satisfied) return { kind: 'refuse', code: 'reauthorization_required' };
+
+  const missingScopes = wish.scopes.filter((scope) => !connection.scopes.includes(scope));
+  if (missingScopes.length > 0 && connection.tokenVersion > 0) {
+    return { kind: 'refuse', code: 'scope_missing', missingScopes };
+  }
+  const maxTtl = Math.floor((connection.renewedLifetimeS ?? Infinity) * HONOURED_PART);
+  if (remaining !== Infinity && wish.minTtl > maxTtl)
+    return { kind: 'refuse', code: 'ttl_unsatisfiable', maxTtl };
+
+  if (satisfied) return { kind: 'serve', stale: dead || connection.consecutiveFailures > 0 };
+  if (connection.status === 'paused') return { kind: 'refuse', code: 'connection_paused' };
+  if (isBackingOff(connection)) return { kind: 'refuse', code: failureProblem(connection) };
+  return { kind: 'renew' };
+}
+
+/** After a renewal: a request is answered with what came, and never causes a second one. */
+export function judgeAfterRenewal(connection: Connection, wish: Wish): Verdict {
+  const verdict = judge(connection, wish);
+  if (verdict.kind !== 'renew') return verdict;
+  if (connection.consecutiveFailures > 0) return { kind: 'refuse', code: failureProblem(connection) };
+  return {
+    kind: 'refuse',
+    code: 'ttl_unsatisfiable',
+    maxTtl: Math.max(0, Math.floor(remainingSeconds(connection))),
+  };
+}
+
+/** Seconds until the next try, at least 1, for `Retry-After`. */
+export function retryAfterSeconds(connection: Connection): number {
+  const wait = ((connection.renewAt?.getTime() ?? 0) - connection.now.getTime()) / 1_000;
+  return Math.max(1, Math.ceil(wait));
+}
+
+/** The scopes that the provider is configured with and this grant lacks. */
+export function missingScopes(connection: Connection, configured: readonly string[]): string[] {
+  return connection.tokenVersion === 0
+    ? []
+    : configured.filter((scope) => !connection.scopes.includes(scope));
+}
+
+/** Which problem the last failure is to a caller whose token is too short. */
+export function failureProblem(connection: Connection): ProblemCode {
+  const code = connection.lastError ?? '';
+  if (MISCONFIGURED.has(code)) return 'provider_misconfigured';
+  // Without a suspicion against the grant, a bare refusal was put down to our registration.
+  if (code === 'refused_without_code' && connection.status === 'active') return 'provider_misconfigured';
+  return NO_SENSE.has(code) ? 'provider_protocol_error' : 'provider_unavailable';
+}
+
+function isBackingOff(connection: Connection): boolean {
+  return (
+    connection.consecutiveFailures > 0 && connection.renewAt !== null && connection.renewAt > connection.now
+  );
+}

@@ -1,0 +1,133 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { Notifications } from '../database/notifications.js';
+import type { TokenProvider } from '../provider/token-provider.js';
+import { Clock } from '../shared/clock.js';
+import { Problem } from '../shared/problem.js';
+import { isLeased, type ClaimedConnection, type Connection } from './connection.js';
+import { ConnectionStore } from './connection.store.js';
+import { RenewalAttempt } from './renewal-attempt.js';
+import { RenewalGate, type OpenGate } from './renewal-gate.js';
+
+/** How long a caller waits for a renewal, in milliseconds; the renewal itself goes on without it. */
+const CALLER_WAITS_MS = 10_000;
+/** A notification may be missed, so a waiter looks for itself this often. */
+const POLL_MS = 500;
+
+/**
+ * The one door: whoever wants a newer token comes through here, and all who want one of the same connection share one
+ * renewal, in this process and across replicas.
+ */
+@Injectable()
+export class TokenRenewer {
+  readonly #logger = new Logger('Renewal');
+  readonly #flights = new Map<string, Promise<Connection | undefined>>();
+  readonly #running = new Map<Promise<unknown>, string>();
+
+  constructor(
+    private readonly store: ConnectionStore,
+    private readonly attempt: RenewalAttempt,
+    private readonly gate: RenewalGate,
+    private readonly notifications: Notifications,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Renews a connection whose version `wanting` was found too short, or waits for whoever is doing so. Resolves to the
+   * row as it then is, whatever came of it; undefined where that took longer than a caller waits (10 s).
+   *
+   * @param force also before a backoff is over: for operators
+   */
+  async renew(connection: Connection, wanting: number, force = false): Promise<Connection | undefined> {
+    const key = `${connection.id} ${wanting} ${force}`;
+    let flight = this.#flights.get(key);
+    if (!flight) {
+      // Detached: a caller who hangs up takes nothing with it.
+      flight = this.#fly(connection, wanting, force).finally(() => this.#flights.delete(key));
+      this.#flights.set(key, flight);
+      flight.catch(() => undefined);
+    }
+    return within(flight, CALLER_WAITS_MS);
+  }
+
+  /** Waits for a renewal of this version that somebody has begun or is about to, without beginning one. */
+  async join(connection: Connection, version: number): Promise<Connection | undefined> {
+    const until = this.clock.monotonic() + CALLER_WAITS_MS;
+    for (let aboutTo = true; ; aboutTo = false) {
+      const change = this.notifications.changeOf(connection.id, POLL_MS);
+      const row = await this.store.findById(connection.id);
+      if (!row || row.tokenVersion > version) return row;
+      if (!isLeased(row) && !aboutTo) return row;
+      if (this.clock.monotonic() >= until) return undefined;
+      await change;
+    }
+  }
+
+  /** Runs a renewal whose lease the schedule has taken. */
+  run(claimed: ClaimedConnection, claimedAt: number, gate: OpenGate): Promise<Connection | undefined> {
+    const running = this.attempt.run(claimed, claimedAt, gate.state);
+    this.#running.set(running, claimed.provider);
+    const forget = (): boolean => this.#running.delete(running);
+    running.then(forget, (error: unknown) => {
+      forget();
+      this.#logger.error(`${claimed.id}: ${error instanceof Error ? error.message : 'unknown error'}`);
+    });
+    return running;
+  }
+
+  /** Renewals that this process is running, of one provider or of all. */
+  countRunning(provider?: TokenProvider): number {
+    if (!provider) return this.#running.size;
+    return [...this.#running.values()].filter((name) => name === provider.name).length;
+  }
+
+  /** Resolves when all that is running is kept, or after `graceMs`; to the number that was left behind. */
+  async drain(graceMs: number): Promise<number> {
+    const until = this.clock.monotonic() + graceMs;
+    for (let left = graceMs; this.#running.size > 0 && left > 0; left = until - this.clock.monotonic()) {
+      await within(Promise.allSettled([...this.#running.keys()]), left);
+    }
+    return this.#running.size;
+  }
+
+  async #fly(connection: Connection, wanting: number, force: boolean): Promise<Connection | undefined> {
+    const until = this.clock.monotonic() + CALLER_WAITS_MS;
+    let isFree = true;
+    for (;;) {
+      if (isFree) {
+        const gate = await this.gate.of(connection.provider);
+        if (!gate) throw misconfigured();
+        const claimedAt = this.clock.monotonic();
+        const claimed = await this.store.claim(connection.id, wanting, gate.leaseS, force);
+        if (claimed) return (await this.run(claimed, claimedAt, gate)) ?? this.store.findById(connection.id);
+      }
+      const change = this.notifications.changeOf(connection.id, POLL_MS);
+      const row = await this.store.findById(connection.id);
+      if (!row || row.tokenVersion > wanting || row.leaseUntil === null) return row;
+      if (this.clock.monotonic() >= until) return undefined;
+      await change;
+      // A lease that ran out belongs to somebody who died: the next round takes it.
+      isFree = !isLeased(row);
+    }
+  }
+}
+
+function misconfigured(): Problem {
+  return new Problem(
+    'provider_misconfigured',
+    "The provider refuses the broker's own client credentials; an operator has to correct them.",
+    { retry_after: 30 },
+  );
+}
+
+/** The promise's value, or undefined after `ms`. */
+async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), ms);
+  });
+  try {
+    return await Promise.race([promise, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,40 @@
+import { Module } from '@nestjs/common';
+import { DatabaseModule } from '../database/database.module.js';
+import { ProviderModule } from '../provider/provider.module.js';
+import { TelemetryModule } from '../telemetry/telemetry.module.js';
+import { VaultModule } from '../vault/vault.module.js';
+import { ConnectionController } from './connection.controller.js';
+import { ConnectionService } from './connection.service.js';
+import { ConnectionStore } from './connection.store.js';
+import { CredentialService } from './credential.service.js';
+import { GrantKeeper } from './grant-keeper.js';
+import { ProviderStateStore } from './provider-state.store.js';
+import { RefusedProofStore } from './refused-proof.store.js';
+import { RenewalAttempt } from './renewal-attempt.js';
+import { RenewalGate } from './renewal-gate.js';
+import { RenewalSchedule } from './renewal-schedule.js';
+import { TokenAnswers } from './token-answer.js';
+import { TokenController } from './token.controller.js';
+import { TokenRenewer } from './token-renewer.js';
+import { TokenService } from './token.service.js';
+
+@Module({
+  imports: [DatabaseModule, ProviderModule, TelemetryModule, VaultModule],
+  controllers: [TokenController, ConnectionController],
+  providers: [
+    ConnectionStore,
+    ProviderStateStore,
+    RefusedProofStore,
+    GrantKeeper,
+    RenewalGate,
+    RenewalAttempt,
+    TokenRenewer,
+    RenewalSchedule,
+    TokenService,
+    TokenAnswers,
+    ConnectionService,
+    CredentialService,
+  ],
+  exports: [ConnectionStore, GrantKeeper, TokenRenewer, RenewalSchedule],
+})
+export class TokenModule {}

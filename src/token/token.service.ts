@@ -1,0 +1,164 @@
+import { Injectable } from '@nestjs/common';
+import { ProviderRegistry } from '../provider/provider-registry.js';
+import type { TokenProvider } from '../provider/token-provider.js';
+import type { Subject } from '../shared/ids.js';
+import { Problem, type ProblemCode, type ProblemExtensions } from '../shared/problem.js';
+import { Metrics } from '../telemetry/metrics.js';
+import { isLeased, type Connection } from './connection.js';
+import { ConnectionStore } from './connection.store.js';
+import { judge, judgeAfterRenewal, retryAfterSeconds, type Verdict, type Wish } from './serving.js';
+import { TokenRenewer } from './token-renewer.js';
+
+/** A connection whose token satisfies the caller. */
+export interface Served {
+  readonly connection: Connection;
+  readonly provider: TokenProvider;
+  readonly stale: boolean;
+  readonly warning: string | null;
+}
+
+/** What a refused caller is told in words; the code says the rest. */
+const DETAILS: Partial<Record<ProblemCode, string>> = {
+  reauthorization_required:
+    'The grant is dead and no token satisfies the request: the seller has to connect again.',
+  scope_missing: 'The grant lacks a scope that was asked for: the seller has to grant it.',
+  ttl_unsatisfiable: "min_ttl is more than 90 % of the lifetime of this provider's tokens: ask for less.",
+  connection_paused: 'The connection is paused and its token is too short: resume it.',
+  connection_revoked: 'The connection was revoked here, or the extension uninstalled.',
+  provider_misconfigured:
+    "The provider refuses the broker's own registration; an operator has to correct it.",
+  provider_protocol_error: "The provider's last answer made no sense; the renewal is tried again.",
+  provider_unavailable:
+    'The provider cannot be reached, and the token in hand is too short; the renewal is tried again.',
+};
+
+/** Hands out tokens. A token that satisfies the caller is answered without a lock and without anything outbound. */
+@Injectable()
+export class TokenService {
+  constructor(
+    private readonly registry: ProviderRegistry,
+    private readonly store: ConnectionStore,
+    private readonly renewer: TokenRenewer,
+    private readonly metrics: Metrics,
+  ) {}
+
+  /**
+   * A token for a subject. `orCompany` falls back to the company's token where the location has no connection of its
+   * own. Throws a Problem where no token satisfies the wish.
+   */
+  async fetch(subject: Subject, wish: Wish, orCompany: boolean): Promise<Served> {
+    const provider = this.registry.get(subject.provider);
+    try {
+      const served = await this.#serve(provider, await this.#find(subject, orCompany), wish);
+      this.metrics.tokenAnswered(provider.name, served.stale ? 'stale' : 'fresh');
+      return served;
+    } catch (error) {
+      this.metrics.tokenAnswered(provider.name, error instanceof Problem ? error.code : 'internal_error');
+      throw error;
+    }
+  }
+
+  /**
+   * A caller was refused this version with a 401. If it is current it is renewed, once, however many report it, and not
+   * more often than the spacing allows. Answers the current token.
+   */
+  async report(subject: Subject, version: number): Promise<Served> {
+    const provider = this.registry.get(subject.provider);
+    const connection = await this.#find(subject, false);
+    const wish: Wish = { minTtl: 0, scopes: [] };
+    if (connection.tokenVersion !== version || connection.status === 'revoked') {
+      return this.#serve(provider, connection, wish);
+    }
+    if (connection.status === 'reauthorization_required') {
+      await this.store.markReported(connection.id, version);
+      throw this.#refusal(provider, connection, { kind: 'refuse', code: 'reauthorization_required' });
+    }
+    if (await this.store.acceptReport(connection.id, version)) {
+      return this.#renewed(provider, await this.renewer.renew(connection, version), version);
+    }
+    const fresh = await this.#find(subject, false);
+    if (fresh.tokenVersion === version && (fresh.reportedVersion === version || isLeased(fresh))) {
+      return this.#renewed(provider, await this.renewer.join(fresh, version), version);
+    }
+    return this.#serve(provider, fresh, wish, tooSoon(fresh, version));
+  }
+
+  async #find(subject: Subject, orCompany: boolean): Promise<Connection> {
+    const own = await this.store.findBySubject(subject);
+    const found =
+      own ?? (orCompany ? await this.store.findBySubject({ ...subject, locationId: null }) : undefined);
+    if (found) return found;
+    const whose = subject.locationId === null ? 'company' : 'location';
+    throw new Problem('connection_not_found', `This ${whose} has no connection to the provider.`);
+  }
+
+  async #serve(
+    provider: TokenProvider,
+    connection: Connection,
+    wish: Wish,
+    warning: string | null = null,
+  ): Promise<Served> {
+    const verdict = judge(connection, wish);
+    if (verdict.kind === 'serve') return served(provider, connection, verdict.stale, warning);
+    if (verdict.kind === 'refuse') throw this.#refusal(provider, connection, verdict);
+    const renewed = await this.renewer.renew(connection, connection.tokenVersion);
+    if (!renewed) throw stillRunning(connection);
+    const second = judgeAfterRenewal(renewed, wish);
+    if (second.kind === 'serve') return served(provider, renewed, second.stale, warning);
+    throw this.#refusal(provider, renewed, second);
+  }
+
+  /** What the reporter of `version` gets: anything newer, or why there is none; others are still served meanwhile. */
+  #renewed(provider: TokenProvider, row: Connection | undefined, version: number): Served {
+    if (!row)
+      throw new Problem('provider_unavailable', 'The renewal is still running; ask again.', {
+        retry_after: 1,
+      });
+    const verdict = judgeAfterRenewal(row, { minTtl: 0, scopes: [] });
+    if (verdict.kind !== 'serve') throw this.#refusal(provider, row, verdict);
+    if (row.tokenVersion > version) return served(provider, row, verdict.stale, null);
+    if (row.consecutiveFailures > 0) {
+      throw this.#refusal(provider, row, { kind: 'refuse', code: 'provider_unavailable' });
+    }
+    return served(provider, row, verdict.stale, 'The provider gave the same token again.');
+  }
+
+  #refusal(provider: TokenProvider, connection: Connection, verdict: Verdict): Problem {
+    if (verdict.kind !== 'refuse') throw new Error('only a refusal can be told');
+    const { code } = verdict;
+    const dead = code === 'reauthorization_required' || code === 'scope_missing';
+    const url = dead ? provider.reauthorizeUrl(connection.companyId) : null;
+    const extensions: ProblemExtensions = {
+      connection_id: connection.id,
+      ...(verdict.missingScopes ? { missing_scopes: verdict.missingScopes } : {}),
+      ...(verdict.maxTtl === undefined ? {} : { max_ttl: verdict.maxTtl }),
+      ...(url === null ? {} : { authorize_url: url }),
+      ...(/^provider_/.test(code) ? { retry_after: retryAfterSeconds(connection) } : {}),
+    };
+    return new Problem(code, DETAILS[code] ?? '', extensions);
+  }
+}
+
+function served(
+  provider: TokenProvider,
+  connection: Connection,
+  stale: boolean,
+  warning: string | null,
+): Served {
+  const reason = stale
+    ? `The last renewal failed (${connection.lastError}); this token is still valid.`
+    : null;
+  return { connection, provider, stale, warning: warning ?? reason };
+}
+
+function tooSoon(connection: Connection, version: number): string | null {
+  if (connection.tokenVersion !== version) return null;
+  return 'Reports of this connection come too fast: it was not renewed again, and this is the token that was reported.';
+}
+
+function stillRunning(connection: Connection): Problem {
+  return new Problem('provider_unavailable', 'The renewal is still running; ask again.', {
+    connection_id: connection.id,
+    retry_after: 1,
+  });
+}

@@ -1,0 +1,131 @@
+import type { Rotation } from '../config/provider-shapes.js';
+import type { Failure } from '../provider/verdict.js';
+import { backoff, LATEST_BEFORE_EXPIRY_S, type Random } from './calendar.js';
+import { isReported, remainingSeconds, type ClaimedConnection, type ConnectionStatus } from './connection.js';
+
+/** What the engine's decisions need to know of a provider. */
+export interface ProviderTraits {
+  readonly rotation: Rotation;
+  readonly mintsFromCredential: boolean;
+}
+
+/** What a failed attempt does to its connection. Everything is relative to now; null `renewInS`: never by itself. */
+export interface FailureSettlement {
+  readonly status: ConnectionStatus;
+  readonly statusReason: string | null;
+  readonly lastError: string;
+  readonly consecutiveFailures: number;
+  readonly refusals: number;
+  readonly unknownOutcome: 'crash' | 'no_answer' | null;
+  readonly renewInS: number | null;
+}
+
+/** Attempts that may be lost to crashes before the connection is left alone. */
+const MOST_CRASHES = 3;
+/** A grant that was refused without a known code is tried again after these seconds; the next refusal is the last. */
+const SUSPECT_RETRIES_S = [60, 300, 1_800] as const;
+/** A stored credential may be put right at the provider's side, so even a dead one is tried, rarely. */
+const DEAD_CREDENTIAL_RETRY_S = 3_600;
+
+/** May the refresh token of this connection be sent again when nobody knows whether it was spent? */
+export function isResendSafe(connection: ClaimedConnection, provider: ProviderTraits): boolean {
+  if (provider.rotation === 'none' || provider.rotation === 'grace') return true;
+  return provider.mintsFromCredential || connection.refreshTokenKept === true;
+}
+
+/**
+ * Before asking: what an attempt that nobody came back from means. Null: ask. After a crash in which a refresh token may
+ * have been spent, the next try is put off as long as the token in hand allows, and after too many crashes there is none.
+ */
+export function settleBeforeAsking(
+  connection: ClaimedConnection,
+  provider: ProviderTraits,
+): FailureSettlement | null {
+  if (!connection.crashed || isResendSafe(connection, provider)) return null;
+  if (connection.crashes > MOST_CRASHES) return dead(connection, 'lost_in_flight', provider);
+  const putOffS = remainingSeconds(connection) - LATEST_BEFORE_EXPIRY_S;
+  // Where the token in hand is nearly gone, or was put off before, this attempt is the probe.
+  if (connection.unknownOutcome !== null || !(putOffS > 0) || !Number.isFinite(putOffS)) return null;
+  return {
+    ...unchanged(connection),
+    lastError: 'lost_in_flight',
+    consecutiveFailures: connection.consecutiveFailures + 1,
+    unknownOutcome: 'crash',
+    renewInS: putOffS,
+  };
+}
+
+/** After asking: what a failure does. Pure; `random` is drawn for backoff only. */
+export function settleFailure(
+  connection: ClaimedConnection,
+  failure: Failure,
+  provider: ProviderTraits,
+  random: Random,
+): FailureSettlement {
+  // A probe that is refused tells where the lost answer went: the grant was spent by it.
+  const wasProbe =
+    (connection.crashed || connection.unknownOutcome !== null) && !isResendSafe(connection, provider);
+  switch (failure.kind) {
+    case 'grant_refused':
+      return dead(connection, wasProbe ? 'lost_in_flight' : failure.code, provider);
+    case 'grant_doubtful':
+      return wasProbe
+        ? dead(connection, 'lost_in_flight', provider)
+        : doubtful(connection, failure.code, provider);
+    case 'misconfigured':
+      return retry(connection, failure.code, backoff(connection.consecutiveFailures + 1, random));
+    case 'unavailable': {
+      const pause = Math.max(
+        backoff(connection.consecutiveFailures + 1, random),
+        failure.retryAfterSeconds ?? 0,
+      );
+      const settled = retry(connection, failure.code, pause);
+      if (!failure.mayHaveActed || isResendSafe(connection, provider)) return settled;
+      const putOffS = remainingSeconds(connection) - LATEST_BEFORE_EXPIRY_S;
+      const renewInS = Number.isFinite(putOffS) ? Math.max(pause, putOffS) : pause;
+      return { ...settled, unknownOutcome: 'no_answer', renewInS };
+    }
+  }
+}
+
+function unchanged(connection: ClaimedConnection): Omit<FailureSettlement, 'lastError' | 'renewInS'> {
+  const { status, statusReason, consecutiveFailures, refusals, unknownOutcome } = connection;
+  return { status, statusReason, consecutiveFailures, refusals, unknownOutcome };
+}
+
+function retry(connection: ClaimedConnection, code: string, renewInS: number): FailureSettlement {
+  return {
+    ...unchanged(connection),
+    lastError: code,
+    consecutiveFailures: connection.consecutiveFailures + 1,
+    renewInS,
+  };
+}
+
+function dead(connection: ClaimedConnection, reason: string, provider: ProviderTraits): FailureSettlement {
+  return {
+    ...unchanged(connection),
+    status: 'reauthorization_required',
+    statusReason: reason,
+    lastError: reason,
+    consecutiveFailures: connection.consecutiveFailures + 1,
+    unknownOutcome: null,
+    renewInS: provider.mintsFromCredential ? DEAD_CREDENTIAL_RETRY_S : null,
+  };
+}
+
+function doubtful(connection: ClaimedConnection, code: string, provider: ProviderTraits): FailureSettlement {
+  const refusals = connection.refusals + 1;
+  const retryInS = SUSPECT_RETRIES_S[refusals - 1];
+  const isDeadAlready = connection.status === 'reauthorization_required';
+  if (retryInS === undefined || isReported(connection) || isDeadAlready) {
+    return { ...dead(connection, code, provider), refusals };
+  }
+  return {
+    ...retry(connection, code, retryInS),
+    status: 'suspect',
+    statusReason: code,
+    refusals,
+    unknownOutcome: null,
+  };
+}

@@ -1,0 +1,32 @@
+import { createCipheriv, createDecipheriv, randomBytes, type KeyObject } from 'node:crypto';
+
+/** AES-256-GCM with a random 96-bit nonce (NIST SP 800-38D): at most 2^32 envelopes a key. */
+const ALGORITHM = 'aes-256-gcm';
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+
+/** Encrypts into nonce | ciphertext | tag. The same additional data must be given to open it. */
+export function encrypt(key: KeyObject, plain: Buffer, additional: Buffer): Buffer {
+  const nonce = randomBytes(NONCE_BYTES);
+  const cipher = createCipheriv(ALGORITHM, key, nonce, { authTagLength: TAG_BYTES });
+  cipher.setAAD(additional);
+  return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+}
+
+/** Decrypts what `encrypt` made; undefined where the key, the additional data or a single bit is another. */
+export function decrypt(key: KeyObject, envelope: Buffer, additional: Buffer): Buffer | undefined {
+  if (envelope.length < NONCE_BYTES + TAG_BYTES) return undefined;
+  const decipher = createDecipheriv(ALGORITHM, key, envelope.subarray(0, NONCE_BYTES), {
+    authTagLength: TAG_BYTES,
+  });
+  decipher.setAAD(additional);
+  decipher.setAuthTag(envelope.subarray(envelope.length - TAG_BYTES));
+  try {
+    return Buffer.concat([
+      decipher.update(envelope.subarray(NONCE_BYTES, envelope.length - TAG_BYTES)),
+      decipher.final(),
+    ]);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,57 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { registerHooks } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+declare global {
+  /** Set by the global setup for the global teardown, which jest loads in the same program. */
+  var stopTestPostgres: (() => Promise<void>) | undefined;
+}
+
+/** jest maps `./x.js` to the `./x.ts` beside it in tests only; outside them Node has to be told. */
+const sourcesForJs = registerHooks({
+  resolve(specifier, context, next) {
+    try {
+      return next(specifier, context);
+    } catch (error) {
+      if (!/^\.{1,2}\/.*\.js$/.test(specifier)) throw error;
+      return next(specifier.replace(/\.js$/, '.ts'), context);
+    }
+  },
+});
+
+/**
+ * Starts one PostgreSQL for the whole run, with the broker's tables in `broker_template`, of which every test file
+ * gets a copy. It ends with this program, even when that is killed.
+ */
+export default async function globalSetup(): Promise<void> {
+  const { startPostgres } = await import('../../src/development/embedded-postgres.js');
+  const dataDir = mkdtempSync(join(tmpdir(), 'token-broker-test-'));
+  const remove = (): void => rmSync(dataDir, { recursive: true, force: true });
+  try {
+    const postgres = await startPostgres({ dataDir, durable: false, maxConnections: 300 });
+    globalThis.stopTestPostgres = () => postgres.stop().finally(remove);
+    await prepareTemplate(postgres.url);
+    process.env.TEST_POSTGRES_URL = postgres.url;
+  } catch (error) {
+    await (globalThis.stopTestPostgres?.() ?? remove());
+    throw error;
+  } finally {
+    sourcesForJs.deregister();
+  }
+}
+
+async function prepareTemplate(url: string): Promise<void> {
+  const { Client } = await import('pg');
+  const { migrate } = await import('../../src/database/migrate.js');
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query('create database broker_template');
+  } finally {
+    await client.end();
+  }
+  const template = new URL(url);
+  template.pathname = 'broker_template';
+  await migrate(template.href);
+}
