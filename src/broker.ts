@@ -1,6 +1,5 @@
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyInstance } from 'fastify';
 import { AppModule } from './app.module.js';
 import { Authentication } from './clients/authentication.js';
 import type { Settings } from './config/settings.js';
@@ -31,7 +30,11 @@ export async function startBroker(settings: Settings, clock = new Clock()): Prom
   const app = await NestFactory.create<NestFastifyApplication>(
     AppModule.with(settings, clock),
     createAdapter(settings.trustedProxies),
-    { logger: new BrokerLogger(settings.logLevel, settings.production), abortOnError: false },
+    {
+      bodyParser: false,
+      logger: new BrokerLogger(settings.logLevel, settings.production),
+      abortOnError: false,
+    },
   );
   const listeners = new Listeners();
   try {

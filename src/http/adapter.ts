@@ -10,7 +10,7 @@ const MAX_PARAM_LENGTH = 1_000;
 
 /** Fastify under Nest, with the limits of the contract. It does not listen by itself: see listeners.ts. */
 export function createAdapter(trustedProxies: readonly string[]): FastifyAdapter {
-  return new FastifyAdapter({
+  const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT_BYTES,
     genReqId: requestIdOf,
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
@@ -20,6 +20,9 @@ export function createAdapter(trustedProxies: readonly string[]): FastifyAdapter
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
       sendProblem(asProblem(error), request, reply),
   });
+  // JSON is all that is read; Fastify would take a plain text, too.
+  adapter.getInstance().removeContentTypeParser('text/plain');
+  return adapter;
 }
 
 /** Answers what is no HTTP request at all, before there is anything that could route it. */

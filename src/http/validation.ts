@@ -41,7 +41,8 @@ function asInvalidRequest(errors: ValidationError[]): Problem {
 function asFieldError({ property, constraints }: ValidationError): FieldError {
   // Names come from outside, too: one that is too odd to print is not printed.
   const field = /^[A-Za-z0-9_]{1,64}$/.test(property) ? property : 'body';
-  const [rule, text] = Object.entries(constraints ?? {})[0] ?? ['', 'is malformed'];
+  // The rule that was written first stands last.
+  const [rule, text] = Object.entries(constraints ?? {}).at(-1) ?? ['', 'is malformed'];
   if (rule === 'whitelistValidation') return { field, message: 'is not known here' };
   return { field, message: text.startsWith(`${property} `) ? text.slice(property.length + 1) : text };
 }

@@ -17,8 +17,8 @@ export class FyndPlatformController {
 
   @Get('install')
   @Public('a seller begins: what comes of it is judged at the callback')
-  install(@Query() query: BrowserQuery, @Res() reply: FastifyReply): void {
-    const { url, cookie } = this.installs.begin({
+  async install(@Query() query: BrowserQuery, @Res() reply: FastifyReply): Promise<void> {
+    const { url, cookie } = await this.installs.begin({
       companyId: companyIn(query),
       clientId: textIn(query, 'client_id', 200),
       clusterUrl: optionalTextIn(query, 'cluster_url', 500),

@@ -37,7 +37,12 @@ export class InstallService {
   ) {}
 
   /** Where to send the browser for consent, and the cookie that it takes along. Writes nothing, asks nobody. */
-  begin({ companyId, clientId, clusterUrl, redirectPath }: InstallRequest): { url: string; cookie: string } {
+  async begin({
+    companyId,
+    clientId,
+    clusterUrl,
+    redirectPath,
+  }: InstallRequest): Promise<{ url: string; cookie: string }> {
     const provider = this.providers.select(clientId, clusterUrl);
     if (!provider) throw BrowserError.unknownExtension();
     if (redirectPath !== undefined && (provider.settings.uiUrl === null || !isSafePath(redirectPath))) {
@@ -49,7 +54,7 @@ export class InstallService {
       clientId,
       ...(redirectPath === undefined ? {} : { redirectPath }),
     };
-    const { state, cookie } = this.states.begin(install, provider.settings.publicUrl);
+    const { state, cookie } = await this.states.begin(install, provider.settings.publicUrl);
     return { url: provider.consentUrl(companyId, state), cookie };
   }
 
@@ -60,7 +65,7 @@ export class InstallService {
    * @returns where to send the browser (null: nowhere, show a page) and the cookie to take away
    */
   async complete(callback: Callback): Promise<{ url: string | null; cookie: string }> {
-    const install = this.states.read(callback.state, callback.cookieHeader);
+    const install = await this.states.read(callback.state, callback.cookieHeader);
     const provider = install && this.providers.byName(install.provider);
     if (!install || !provider) throw BrowserError.unknownState();
     if (install.companyId !== callback.companyId || install.clientId !== callback.clientId)

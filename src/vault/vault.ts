@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, type KeyObject } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { Secret, type Sealed } from '../shared/secret.js';
 import { decrypt, encrypt } from './envelope.js';
@@ -62,9 +62,9 @@ export class Vault {
     return createHmac('sha256', key).update(secret.reveal()).digest('hex').slice(0, FINGERPRINT_LENGTH);
   }
 
-  /** A key for signing what browsers carry, the same in all replicas. */
-  signingKey(): Secret {
-    return new Secret(this.ring.newest('sign').key.export().toString('base64'));
+  /** The key for signing what browsers carry (HMAC-SHA256), the same in all replicas. */
+  signingKey(): KeyObject {
+    return this.ring.newest('sign').key;
   }
 }
 
