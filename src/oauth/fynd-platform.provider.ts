@@ -168,7 +168,7 @@ export class FyndPlatformProvider implements TokenProvider {
     const { lifetimeSeconds } = readExpiry(body, OFFLINE_TTL_S, result.sentAtDate, result.date);
     return {
       accessToken,
-      tokenType: typeof body['token_type'] === 'string' ? body['token_type'].slice(0, 64) : 'Bearer',
+      tokenType: readTokenType(body['token_type']),
       lifetimeSeconds,
       scopes: readScopes(body['scope']),
       grant: null,
@@ -237,4 +237,11 @@ function readScopes(value: unknown): string[] | null {
   return list.filter(
     (scope): scope is string => typeof scope === 'string' && /^[\x21-\x7e]{1,256}$/.test(scope),
   );
+}
+
+/** The type is case-insensitive (RFC 6749 5.1); the usual one is told in its usual spelling. */
+function readTokenType(value: unknown): string {
+  return typeof value === 'string' && /^[A-Za-z0-9._~-]{1,64}$/.test(value) && !/^bearer$/i.test(value)
+    ? value
+    : 'Bearer';
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { BASIC, type Json, landing, told, useSimulator } from '../caller.js';
+import { BASIC, type Json, landing, told, useSimulator } from '../support/simulator-caller.js';
 
 const simulator = useSimulator();
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { useSimulator } from './caller.js';
-import { readEnvironment } from './environment.js';
+import { useSimulator } from '../support/simulator-caller.js';
+import { readEnvironment } from '../../simulator/environment.js';
 
 const simulator = useSimulator();
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { type Json, until, useSimulator } from './caller.js';
+import { type Json, until, useSimulator } from '../support/simulator-caller.js';
 
 const simulator = useSimulator();
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach } from '@jest/globals';
-import { type RunningSimulator, startSimulator } from './simulator.js';
+import { type RunningSimulator, startSimulator } from '../../simulator/simulator.js';
 
 export type Json = Record<string, unknown>;
 

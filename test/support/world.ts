@@ -1,0 +1,184 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach } from '@jest/globals';
+import { Client, type QueryResultRow } from 'pg';
+import { type RunningSimulator, startSimulator } from '../../simulator/simulator.js';
+import { type Broker, startBroker } from '../../src/broker.js';
+import { Environment } from '../../src/config/environment.js';
+import { readSettings } from '../../src/config/settings.js';
+import { Browser } from './browser.js';
+import { type Answer, ask, freePort } from './http.js';
+import { findLeaks } from './leaks.js';
+import { createTestDatabase, dumpAsText, type TestDatabase } from './postgres.js';
+import { Replica } from './replica.js';
+import { SimulatorCaller } from './simulator-caller.js';
+import { TestClock } from './test-clock.js';
+
+export const ADMIN_KEY = `test-secret-admin-${randomBytes(24).toString('hex')}`;
+export const API_KEY = 'extension-1';
+export const API_SECRET = 'test-secret-api-secret';
+export const UI_URL = 'https://extension.example/app';
+
+/** A broker in this process, with the world's clock. */
+export interface LocalBroker {
+  readonly broker: Broker;
+  readonly api: string;
+  readonly public: string;
+}
+
+/** What a test file has to itself: a database, a simulator, a clock, and as many brokers as it starts. */
+export class World {
+  readonly clock = new TestClock();
+  readonly simulator = new SimulatorCaller(() => this.#simulator.url);
+  readonly logs: string[] = [];
+  #simulator!: RunningSimulator;
+  #database!: TestDatabase;
+  #client!: Client;
+  readonly #environments: Environment[] = [];
+  readonly #locals: LocalBroker[] = [];
+  readonly #replicas: Replica[] = [];
+  #aheadS = 0;
+
+  async open(): Promise<void> {
+    this.#simulator = await startSimulator({ port: 0, apiKey: API_KEY, apiSecret: API_SECRET });
+    this.#database = await createTestDatabase();
+    this.#client = new Client({ connectionString: this.#database.url });
+    this.#client.on('error', () => undefined);
+    await this.#client.connect();
+  }
+
+  /** Stops everything, then searches every row of every table and everything that was logged for a secret. */
+  async close(): Promise<void> {
+    try {
+      for (const { broker } of this.#locals) await broker.stop();
+      for (const replica of this.#replicas) await replica.stop();
+      for (const environment of this.#environments) environment.close();
+      this.logs.push(...this.#replicas.flatMap((replica) => replica.output.split('\n')));
+      const leaks = findLeaks([...(await dumpAsText(this.#database.url)), ...this.logs]);
+      if (leaks.length > 0) throw new Error(`secrets in the database or the log:\n${leaks.join('\n')}`);
+    } finally {
+      await this.#client?.end();
+      await this.#database?.drop();
+      await this.#simulator?.close();
+    }
+  }
+
+  get databaseUrl(): string {
+    return this.#database.url;
+  }
+
+  /** The variables of a broker that works with this world; `changes` come on top, undefined takes one away. */
+  environment(changes: Record<string, string | undefined> = {}): Record<string, string> {
+    const all: Record<string, string | undefined> = {
+      NODE_ENV: 'production',
+      HOST: '127.0.0.1',
+      PORT: '0',
+      PUBLIC_PORT: '0',
+      DATABASE_URL: this.databaseUrl,
+      ENCRYPTION_KEYS: KEYS,
+      ADMIN_KEY,
+      LOG_LEVEL: 'debug',
+      FYND_BASE_URL: this.simulator.url,
+      FYND_API_KEY: API_KEY,
+      FYND_API_SECRET: API_SECRET,
+      FYND_SCOPES: 'company/products,company/orders',
+      FYND_UI_URL: UI_URL,
+      KONNECT_BASE_URL: this.simulator.url,
+      ...changes,
+    };
+    return Object.fromEntries(
+      Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== undefined),
+    );
+  }
+
+  /** A broker in this process: fast to start, and on the world's clock. */
+  async local(changes: Record<string, string | undefined> = {}): Promise<LocalBroker> {
+    const port = await freePort();
+    const environment = new Environment(
+      this.environment({ PUBLIC_PORT: String(port), PUBLIC_URL: `http://127.0.0.1:${port}`, ...changes }),
+    );
+    this.#environments.push(environment);
+    const broker = await startBroker(readSettings(environment), this.clock);
+    const url = (listener: 'internal' | 'public'): string => `http://127.0.0.1:${broker.portOf(listener)}`;
+    const local = { broker, api: url('internal'), public: url('public') };
+    this.#locals.push(local);
+    return local;
+  }
+
+  /** A broker as a process of its own. */
+  async replica(changes: Record<string, string | undefined> = {}): Promise<Replica> {
+    const replica = await Replica.start(this.environment(changes));
+    this.#replicas.push(replica);
+    return replica;
+  }
+
+  async sql<Row extends QueryResultRow>(text: string, values: unknown[] = []): Promise<Row[]> {
+    return (await this.#client.query<Row>(text, values)).rows;
+  }
+
+  /** Moves the time of the database, and of the brokers in this process and the simulator with it. */
+  async advance(seconds: number): Promise<void> {
+    this.#aheadS += seconds;
+    this.clock.advance(seconds);
+    await this.simulator.control('POST', 'clock', { advance_s: seconds });
+    await this.sql(
+      `create or replace function broker_now() returns timestamptz language sql stable parallel safe
+       as $$ select statement_timestamp() + interval '${this.#aheadS} seconds' $$`,
+    );
+  }
+
+  /** A call of the internal API with the admin key. */
+  async api(broker: { api: string }, method: string, path: string, body?: unknown): Promise<Answer> {
+    return ask(method, `${broker.api}${path}`, { authorization: `Bearer ${ADMIN_KEY}` }, body);
+  }
+
+  /** A seller installs the extension, through the simulator's consent; where the browser ended up. */
+  async install(broker: { public: string }, companyId: string, browser = new Browser()): Promise<Answer> {
+    const url = `${broker.public}/fp/install?company_id=${companyId}&client_id=${API_KEY}`;
+    return browser.follow(url, [new URL(broker.public).host, new URL(this.simulator.url).host]);
+  }
+
+  /** An operator keeps a Konnect credential whose password is a marked secret. */
+  async keepKonnect(
+    broker: { api: string },
+    path: string,
+    name = path.replaceAll('/', '-'),
+  ): Promise<Answer> {
+    return this.api(broker, 'PUT', `/v1/connections/konnect/companies/${path}`, {
+      username: name,
+      password: `test-secret-konnect-${name}`,
+    });
+  }
+
+  /** Everything that this process prints, so that it can be searched; it is not shown. */
+  captureOutput(): () => void {
+    const streams = [process.stdout, process.stderr];
+    const originals = streams.map((stream) => stream.write.bind(stream));
+    for (const stream of streams) {
+      stream.write = ((chunk: unknown) => {
+        this.logs.push(String(chunk));
+        return true;
+      }) as typeof stream.write;
+    }
+    return () => streams.forEach((stream, index) => (stream.write = originals[index] as typeof stream.write));
+  }
+}
+
+/** Random, and the same for every broker of this test file. */
+const KEYS = `test:${randomBytes(32).toString('base64')}`;
+
+/** Gives the suite that calls this a world of its own; the simulator is set back before each test. */
+export function useWorld(): World {
+  const world = new World();
+  let release: (() => void) | undefined;
+  beforeAll(async () => {
+    release = world.captureOutput();
+    await world.open();
+  });
+  beforeEach(async () => {
+    await world.simulator.control('POST', 'reset');
+  });
+  afterAll(async () => {
+    await world.close().finally(() => release?.());
+  });
+  return world;
+}
