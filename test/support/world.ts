@@ -157,7 +157,7 @@ export class World {
       stream.write = ((chunk: unknown) => {
         this.logs.push(String(chunk));
         return true;
-      }) as typeof stream.write;
+      });
     }
     return () => streams.forEach((stream, index) => (stream.write = originals[index] as typeof stream.write));
   }
