@@ -63,9 +63,6 @@ create table connections (
   reported_at timestamptz,
   report_spacing_s integer not null default 0,
 
-  -- A stranger's word that the extension was uninstalled is looked into at most this often.
-  uninstall_hint_at timestamptz,
-
   created_at timestamptz not null default broker_now(),
   updated_at timestamptz not null default broker_now(),
 

@@ -57,6 +57,7 @@ export async function startBroker(settings: Settings, clock = new Clock()): Prom
 
 async function stop(app: NestFastifyApplication, listeners: Listeners): Promise<void> {
   app.get(Readiness).beginToStop();
+  listeners.leave();
   await app.get(RenewalSchedule).stop();
   const cut = setTimeout(() => listeners.cut(), CLOSE_MS);
   await listeners.close();

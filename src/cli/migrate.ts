@@ -6,7 +6,7 @@ import { migrate } from '../database/migrate.js';
 /** `npm run migrate`: runs the missing steps and says which. */
 async function run(): Promise<number> {
   const { url, ca } = readDatabaseSettings(new Environment(process.env));
-  const done = await migrate(url.current.reveal(), ca);
+  const done = await migrate({ url: () => url.current.reveal(), ca });
   process.stdout.write(
     done.length > 0 ? done.map((step) => `migrated: ${step}\n`).join('') : 'nothing to migrate\n',
   );

@@ -5,7 +5,7 @@ import { ConfigurationError } from '../config/mistakes.js';
 import type { DatabaseSettings } from '../config/settings.js';
 import { createDataSource, type DatabaseAddress } from './data-source.js';
 import { isAway } from './database.js';
-import { migrateUnderLock } from './migrate.js';
+import { migrate } from './migrate.js';
 
 const OLDEST_VERSION = 150_000;
 const RETRY_MS = 1_000;
@@ -40,7 +40,12 @@ export async function connectDatabase(settings: DatabaseSettings): Promise<DataS
   }
   await refuseOldServers(dataSource);
   if (settings.migrateOnStart) {
-    for (const step of await migrateUnderLock(dataSource, address)) logger.log(`migrated: ${step}`);
+    for (const step of await migrate(address)) logger.log(`migrated: ${step}`);
+  } else if (await dataSource.showMigrations()) {
+    await dataSource.destroy();
+    throw new ConfigurationError([
+      'the database lacks migrations: run `npm run migrate`, or set MIGRATE_ON_START=true',
+    ]);
   }
   return dataSource;
 }

@@ -26,11 +26,19 @@ export function clientConfig(address: DatabaseAddress): ClientConfig {
   };
 }
 
-/** A TypeORM data source over a `pg` pool, not yet connected. Its migrations are the files of `migrations/`. */
-export function createDataSource(address: DatabaseAddress, poolSize: number): DataSource {
+/**
+ * A TypeORM data source over a `pg` pool, not yet connected. Its migrations are the files of `migrations/`.
+ *
+ * @param statementTimeoutMs 0: none, for migrations, which may take long
+ */
+export function createDataSource(
+  address: DatabaseAddress,
+  poolSize: number,
+  statementTimeoutMs = STATEMENT_TIMEOUT_MS,
+): DataSource {
   const extra: PoolConfig = {
     ...clientConfig(address),
-    statement_timeout: STATEMENT_TIMEOUT_MS,
+    statement_timeout: statementTimeoutMs,
     max: poolSize,
   };
   return new DataSource({

@@ -28,6 +28,7 @@ export class HealthController {
       () => this.readiness.unlocked(),
       () => this.readiness.reachable(),
       () => this.readiness.migrated(),
+      () => this.readiness.accepted(),
     ]);
   }
 
@@ -49,7 +50,7 @@ export class HealthController {
           String(rest['reason'] ?? status),
         ]),
       );
-      const down = Object.entries(checks).filter(([, state]) => state !== 'up');
+      const down = Object.entries(checks).filter(([, state]) => state !== 'up' && state !== 'degraded');
       throw new Problem('not_ready', down.map(([name, state]) => `${name}: ${state}`).join('; '), { checks });
     }
   }

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
 import { DataSource } from 'typeorm';
 import { Database } from '../database/database.js';
+import { ProviderStateStore } from '../token/provider-state.store.js';
 import { KeyRing } from '../vault/key-ring.js';
 
 const PING = { name: 'health_ping', text: 'select 1' };
@@ -16,6 +17,7 @@ export class Readiness {
     private readonly database: Database,
     @Inject(DataSource) private readonly dataSource: DataSource,
     private readonly keys: KeyRing,
+    private readonly providers: ProviderStateStore,
   ) {}
 
   /** From here on nobody new is to be sent here, while what is running ends. */
@@ -46,6 +48,17 @@ export class Readiness {
         : indicator.up();
     } catch {
       return indicator.down({ reason: 'unknown' });
+    }
+  }
+
+  /** A provider's trouble is shown and takes no replica out: tokens in hand are served all the same. */
+  async accepted(): Promise<HealthIndicatorResult> {
+    const indicator = this.indicators.check('providers');
+    try {
+      const misconfigured = await this.providers.listMisconfigured();
+      return misconfigured.length > 0 ? indicator.degraded({ misconfigured }) : indicator.up();
+    } catch {
+      return indicator.degraded({ reason: 'unknown' });
     }
   }
 

@@ -23,7 +23,9 @@ export class ListenError extends Error {
   override name = 'ListenError';
 }
 
-const CERTIFICATE_LOOK_MS = 5_000;
+const CERTIFICATE_LOOK_MS = 1_000;
+/** A caller gets this long for its headers, and for all of its request; an idle connection is kept for a minute. */
+const TIMES_MS = { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000 } as const;
 const doors = new WeakMap<IncomingMessage, Listener>();
 
 /** Refuses what belongs behind another door, before anything else is done for it. Judged by the route, not the URL. */
@@ -49,6 +51,7 @@ function nothingHere(): Problem {
 export class Listeners {
   readonly #servers = new Map<Listener, Server | TlsServer>();
   #watched: readonly string[] = [];
+  #leaving = false;
 
   /** Opens every port that is on. Throws a ListenError where one cannot be. */
   async open(fastify: FastifyInstance, settings: ListenerSettings): Promise<void> {
@@ -62,10 +65,13 @@ export class Listeners {
       if (port === null) continue;
       const serve: RequestListener = (request, response) => {
         doors.set(request, listener);
+        if (this.#leaving) response.setHeader('connection', 'close');
         fastify.routing(request, response);
       };
       const server =
-        listener === 'internal' && settings.tls ? this.#createTls(serve, settings.tls) : createServer(serve);
+        listener === 'internal' && settings.tls
+          ? this.#createTls(serve, settings.tls)
+          : createServer(TIMES_MS, serve);
       server.on('clientError', refuseBrokenRequest);
       await listen(server, settings.host, port, variable);
       this.#servers.set(listener, server);
@@ -75,6 +81,11 @@ export class Listeners {
   /** The port that a listener really has; undefined where it is off. */
   portOf(listener: Listener): number | undefined {
     return (this.#servers.get(listener)?.address() as AddressInfo | undefined)?.port;
+  }
+
+  /** From here on every answer asks its caller to come back over a new connection, which leads to another replica. */
+  leave(): void {
+    this.#leaving = true;
   }
 
   /** Takes no new connections and resolves when the requests that are running have been answered. */
@@ -102,7 +113,7 @@ export class Listeners {
       cert: readFileSync(tls.certFile),
       key: readFileSync(tls.keyFile),
     });
-    const server = createTlsServer({ ...read(), minVersion: 'TLSv1.2' }, serve);
+    const server = createTlsServer({ ...TIMES_MS, ...read(), minVersion: 'TLSv1.2' }, serve);
     this.#watched = [tls.certFile, tls.keyFile];
     for (const path of this.#watched) {
       watchFile(path, { interval: CERTIFICATE_LOOK_MS, persistent: false }, () => {

@@ -3,7 +3,7 @@ import type { IssuedToken, TokenProvider } from '../provider/token-provider.js';
 import { Clock } from '../shared/clock.js';
 import type { Subject } from '../shared/ids.js';
 import type { Secret, Sealed } from '../shared/secret.js';
-import { Vault } from '../vault/vault.js';
+import { Vault, VaultError } from '../vault/vault.js';
 import { renewAfter } from './calendar.js';
 import { placeOf, type ClaimedConnection, type Connection } from './connection.js';
 import { ConnectionStore, type KeptToken } from './connection.store.js';
@@ -76,7 +76,7 @@ export class GrantKeeper {
   ): Promise<{ connection: Connection; created: boolean } | null> {
     const { grant, credential, scopes, token } = outside;
     const adopted = await this.store.adopt(subject, (row) => {
-      const former = row.sealedGrant && this.vault.open(row.sealedGrant, placeOf(row, 'sealed_grant'));
+      const former = this.#openFormer(row);
       return {
         sealedGrant: this.#sealGrant(row, grant(former)),
         credentialFingerprint: credential && this.vault.fingerprint(credential),
@@ -105,6 +105,17 @@ export class GrantKeeper {
   /** Tells one set of client credentials from another. */
   credentialsFingerprint(provider: TokenProvider): string {
     return this.vault.fingerprint(provider.credentialsInForce());
+  }
+
+  /** What lies there; null also where it does not open, since a new consent is just what mends that. */
+  #openFormer(row: Connection): Secret | null {
+    if (!row.sealedGrant) return null;
+    try {
+      return this.vault.open(row.sealedGrant, placeOf(row, 'sealed_grant'));
+    } catch (error) {
+      if (error instanceof VaultError) return null;
+      throw error;
+    }
   }
 
   #sealGrant(row: { id: string; provider: string; companyId: string }, grant: Secret): Sealed {

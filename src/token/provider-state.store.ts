@@ -22,6 +22,10 @@ const FIND = {
   text: `select renewal_dialect as "renewalDialect", status = 'misconfigured' as misconfigured
          from provider_states where provider = $1`,
 };
+const LIST_MISCONFIGURED = {
+  name: 'providers_misconfigured',
+  text: `select provider from provider_states where status = 'misconfigured'`,
+};
 const TAKE_PROBE = {
   name: 'provider_take_probe',
   text: `update provider_states set probe_at = broker_now() + make_interval(secs => $3), credentials_fingerprint = $2
@@ -55,6 +59,12 @@ export class ProviderStateStore {
   async find(provider: string): Promise<ProviderState> {
     const [state] = await this.database.run<ProviderState & Record<string, unknown>>(FIND, [provider]);
     return state ?? { renewalDialect: null, misconfigured: false };
+  }
+
+  /** The names of those that refuse our registration. */
+  async listMisconfigured(): Promise<string[]> {
+    const rows = await this.database.run<{ provider: string }>(LIST_MISCONFIGURED);
+    return rows.map(({ provider }) => provider);
   }
 
   /**

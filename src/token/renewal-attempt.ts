@@ -50,10 +50,15 @@ export class RenewalAttempt {
 
     const outcome = await this.#ask(provider, claimed, claimedAt, state);
     this.metrics.renewalSettled(provider.name, outcome.kind === 'issued' ? 'renewed' : outcome.code);
-    if (outcome.kind === 'issued') return this.#keepToken(provider, claimed, outcome.token);
+    if (outcome.kind === 'issued') return this.#keepToken(provider, claimed, outcome.token, state);
     // Nothing was sent and nothing is known: the next holder starts as if this claim had not been.
     if (outcome.code === 'lease_ran_out') return this.keeper.release(claimed);
     const settled = settleFailure(claimed, outcome, provider, Math.random);
+    if (outcome.kind === 'misconfigured' && !state.misconfigured) {
+      this.#logger.error(
+        `${provider.name}: refuses the broker's registration (${outcome.code}); probing until it does not`,
+      );
+    }
     return this.#written(
       claimed,
       async () => {
@@ -97,10 +102,13 @@ export class RenewalAttempt {
     provider: TokenProvider,
     claimed: ClaimedConnection,
     token: IssuedToken,
+    state: ProviderState,
   ): Promise<Connection | undefined> {
+    const isNews = state.misconfigured || state.renewalDialect !== token.dialect;
+    if (state.misconfigured) this.#logger.log(`${provider.name}: accepts the broker again`);
     return this.#written(claimed, async () => {
       const kept = await this.keeper.keepToken(provider, claimed, token);
-      await this.keeper.markWorking(provider, token.dialect);
+      if (isNews) await this.keeper.markWorking(provider, token.dialect);
       return kept;
     });
   }

@@ -35,6 +35,6 @@ import { TokenService } from './token.service.js';
     ConnectionService,
     CredentialService,
   ],
-  exports: [ConnectionStore, GrantKeeper, TokenRenewer, RenewalSchedule],
+  exports: [GrantKeeper, ProviderStateStore, RenewalSchedule],
 })
 export class TokenModule {}

@@ -53,5 +53,5 @@ async function prepareTemplate(url: string): Promise<void> {
   }
   const template = new URL(url);
   template.pathname = 'broker_template';
-  await migrate(template.href);
+  await migrate({ url: () => template.href, ca: null });
 }

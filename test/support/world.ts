@@ -154,10 +154,10 @@ export class World {
     const streams = [process.stdout, process.stderr];
     const originals = streams.map((stream) => stream.write.bind(stream));
     for (const stream of streams) {
-      stream.write = ((chunk: unknown) => {
+      stream.write = (chunk: unknown) => {
         this.logs.push(String(chunk));
         return true;
-      });
+      };
     }
     return () => streams.forEach((stream, index) => (stream.write = originals[index] as typeof stream.write));
   }
