@@ -70,10 +70,7 @@ export class KonnectProvider implements TokenProvider {
 
   async renew(grant: Secret, context: RenewalContext): Promise<Outcome> {
     context.beforeSending();
-    const result = await this.upstream.ask(
-      this.settings,
-      this.#request(JSON.parse(grant.reveal()) as Credential),
-    );
+    const result = await this.upstream.ask(this.settings, this.#request(grant.revealJson<Credential>()));
     if (result.kind === 'failed') return this.#judge(result, context);
 
     const body = (result.json ?? {}) as Record<string, unknown>;

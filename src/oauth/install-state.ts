@@ -39,7 +39,6 @@ export class InstallStates {
     const signed = await new SignJWT({ install, state })
       .setProtectedHeader({ alg: ALGORITHM })
       .setAudience(AUDIENCE)
-      .setIssuedAt(now)
       .setExpirationTime(now + STATE_LIVES_S)
       .sign(this.vault.signingKey());
     return { state, cookie: cookieOf(state, publicUrl, signed, STATE_LIVES_S) };
@@ -57,8 +56,7 @@ export class InstallStates {
         {
           algorithms: [ALGORITHM],
           audience: AUDIENCE,
-          requiredClaims: ['exp', 'iat'],
-          maxTokenAge: STATE_LIVES_S,
+          requiredClaims: ['exp'],
           currentDate: this.clock.now(),
         },
       );

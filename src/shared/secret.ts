@@ -18,6 +18,15 @@ export class Secret {
     return this.#text;
   }
 
+  /** The value of a secret that is JSON. What JSON.parse says of a broken one would quote it, so that stays inside. */
+  revealJson<T>(): T {
+    try {
+      return JSON.parse(this.#text) as T;
+    } catch {
+      throw new Error('a secret that should be JSON is not');
+    }
+  }
+
   toString(): string {
     return SHOWN;
   }
