@@ -38,24 +38,14 @@ type Answer = Extract<UpstreamResult, { kind: 'answered' }>;
 export class KonnectProvider implements TokenProvider {
   readonly kind = 'konnect';
   readonly name: string;
-  readonly baseUrl: string;
-  readonly rotation;
-  readonly timeoutMs: number;
-  readonly concurrency: number;
-  readonly renewBetween: readonly [number, number];
   readonly scopes = [];
   readonly mintsFromCredential = true;
 
   constructor(
-    private readonly settings: KonnectSettings,
+    readonly settings: KonnectSettings,
     private readonly upstream: Upstream,
   ) {
     this.name = settings.name;
-    this.baseUrl = settings.baseUrl;
-    this.rotation = settings.rotation;
-    this.timeoutMs = settings.timeoutMs;
-    this.concurrency = settings.concurrency;
-    this.renewBetween = settings.renewBetween;
   }
 
   header(accessToken: Secret): { name: string; value: string } {

@@ -40,11 +40,6 @@ export type Redeemed =
 export class FyndPlatformProvider implements TokenProvider {
   readonly kind = 'fynd-platform';
   readonly name: string;
-  readonly baseUrl: string;
-  readonly rotation;
-  readonly timeoutMs: number;
-  readonly concurrency: number;
-  readonly renewBetween: readonly [number, number];
   readonly scopes: readonly string[];
   readonly mintsFromCredential = false;
 
@@ -53,11 +48,6 @@ export class FyndPlatformProvider implements TokenProvider {
     private readonly upstream: Upstream,
   ) {
     this.name = settings.name;
-    this.baseUrl = settings.baseUrl;
-    this.rotation = settings.rotation;
-    this.timeoutMs = settings.timeoutMs;
-    this.concurrency = settings.concurrency;
-    this.renewBetween = settings.renewBetween;
     this.scopes = settings.scopes;
   }
 
@@ -210,7 +200,7 @@ export class FyndPlatformProvider implements TokenProvider {
   }
 
   #oauthUrl(companyId: string): string {
-    return `${this.baseUrl}/service/panel/authentication/v1.0/company/${encodeURIComponent(companyId)}/oauth`;
+    return `${this.settings.baseUrl}/service/panel/authentication/v1.0/company/${encodeURIComponent(companyId)}/oauth`;
   }
 }
 

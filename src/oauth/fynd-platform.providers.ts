@@ -24,8 +24,9 @@ export class FyndPlatformProviders {
   select(clientId: string, clusterUrl: string | undefined): FyndPlatformProvider | undefined {
     const origin = clusterUrl === undefined ? undefined : originOf(clusterUrl);
     const fitting = this.#providers.filter(
-      ({ settings, baseUrl }) =>
-        settings.apiKey === clientId && (clusterUrl === undefined || new URL(baseUrl).origin === origin),
+      ({ settings }) =>
+        settings.apiKey === clientId &&
+        (clusterUrl === undefined || new URL(settings.baseUrl).origin === origin),
     );
     return fitting.length === 1 ? fitting[0] : undefined;
   }

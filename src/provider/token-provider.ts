@@ -1,4 +1,4 @@
-import type { Rotation } from '../config/provider-shapes.js';
+import type { SharedProviderSettings } from '../config/provider-settings.js';
 import type { Secret } from '../shared/secret.js';
 
 /** A token as a provider issued it, read by its dialect. */
@@ -87,12 +87,8 @@ export interface OfferedCredential {
 export interface TokenProvider {
   readonly name: string;
   readonly kind: string;
-  /** Where a token of this provider is to be sent. */
-  readonly baseUrl: string;
-  readonly rotation: Rotation;
-  readonly timeoutMs: number;
-  readonly concurrency: number;
-  readonly renewBetween: readonly [number, number];
+  /** What it was configured with, as far as every kind has it. */
+  readonly settings: SharedProviderSettings;
   /** The scopes that a grant should have; empty where the provider knows none. */
   readonly scopes: readonly string[];
   /** True where a dead grant may come to life by itself, since it is a stored credential and not a consent. */

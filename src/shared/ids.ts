@@ -20,12 +20,6 @@ export function parseId(field: string, value: unknown): string {
   throw invalid(field, 'must be 1 to 64 of A-Z a-z 0-9 . _ - and not "." or ".."');
 }
 
-/** An id from JSON: text as above, or a non-negative safe integer, whose decimal form is taken. */
-export function parseJsonId(field: string, value: unknown): string {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return String(value);
-  return parseId(field, value);
-}
-
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** True for a UUID, the form in which the broker hands out its own ids. */

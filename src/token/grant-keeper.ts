@@ -133,7 +133,7 @@ export class GrantKeeper {
       fingerprint: this.vault.fingerprint(token.accessToken),
       ageS: (this.clock.monotonic() - token.sentAt) / 1_000,
       lifetimeS: token.lifetimeSeconds,
-      renewAfterS: renewAfter(token.lifetimeSeconds, provider.renewBetween, Math.random),
+      renewAfterS: renewAfter(token.lifetimeSeconds, provider.settings.renewBetween, Math.random),
     };
   }
 }

@@ -15,7 +15,7 @@ import { placeOf, type ClaimedConnection, type Connection } from './connection.j
 import { GrantKeeper } from './grant-keeper.js';
 import type { ProviderState } from './provider-state.store.js';
 import { leaseSeconds } from './renewal-gate.js';
-import { settleBeforeAsking, settleFailure } from './transition.js';
+import { settleBeforeAsking, settleFailure, type ProviderTraits } from './transition.js';
 
 /** Milliseconds between tries to write down an answer while the database is away. */
 const REWRITE_MS = 500;
@@ -45,7 +45,7 @@ export class RenewalAttempt {
     state: ProviderState,
   ): Promise<Connection | undefined> {
     const provider = this.registry.get(claimed.provider);
-    const early = settleBeforeAsking(claimed, provider);
+    const early = settleBeforeAsking(claimed, traitsOf(provider));
     if (early) return this.#written(claimed, () => this.keeper.keepFailure(claimed, early), early.lastError);
 
     const outcome = await this.#ask(provider, claimed, claimedAt, state);
@@ -53,7 +53,7 @@ export class RenewalAttempt {
     if (outcome.kind === 'issued') return this.#keepToken(provider, claimed, outcome.token, state);
     // Nothing was sent and nothing is known: the next holder starts as if this claim had not been.
     if (outcome.code === 'lease_ran_out') return this.keeper.release(claimed);
-    const settled = settleFailure(claimed, outcome, provider, Math.random);
+    const settled = settleFailure(claimed, outcome, traitsOf(provider), Math.random);
     if (outcome.kind === 'misconfigured' && !state.misconfigured) {
       this.#logger.error(
         `${provider.name}: refuses the broker's registration (${outcome.code}); probing until it does not`,
@@ -75,7 +75,7 @@ export class RenewalAttempt {
     claimedAt: number,
     state: ProviderState,
   ): Promise<Outcome> {
-    const lastSend = claimedAt + leaseSeconds(provider) * 1_000 - provider.timeoutMs;
+    const lastSend = claimedAt + leaseSeconds(provider) * 1_000 - provider.settings.timeoutMs;
     try {
       return await provider.renew(this.keeper.openGrant(claimed), {
         companyId: claimed.companyId,
@@ -139,6 +139,10 @@ export class RenewalAttempt {
     else if (kept.status !== claimed.status) this.#logger.warn(`${subject}: ${kept.status} (${failure})`);
     else this.#logger.debug(`${subject}: not renewed (${failure})`);
   }
+}
+
+function traitsOf({ settings, mintsFromCredential }: TokenProvider): ProviderTraits {
+  return { rotation: settings.rotation, mintsFromCredential };
 }
 
 function unavailable(

@@ -14,7 +14,7 @@ export interface OpenGate {
 
 /** Seconds that a lease lasts: twice the time that one call may take. */
 export function leaseSeconds(provider: TokenProvider): number {
-  return (2 * provider.timeoutMs) / 1_000;
+  return (2 * provider.settings.timeoutMs) / 1_000;
 }
 
 /** Asked before every claim: may this provider be bothered now? */

@@ -59,7 +59,7 @@ export class RenewalSchedule {
   }
 
   async #claimFor(provider: TokenProvider): Promise<void> {
-    const slots = provider.concurrency - this.renewer.countRunning(provider);
+    const slots = provider.settings.concurrency - this.renewer.countRunning(provider);
     if (slots <= 0) return;
     const gate = await this.gate.of(provider.name);
     if (!gate) return;

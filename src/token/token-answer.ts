@@ -40,7 +40,7 @@ export class TokenAnswers {
       access_token: token.reveal(),
       token_type: connection.tokenType ?? 'Bearer',
       header: provider.header(token),
-      base_url: provider.baseUrl,
+      base_url: provider.settings.baseUrl,
       expires_at: connection.expiresAt?.toISOString() ?? null,
       expires_in: Number.isFinite(remaining) ? Math.floor(remaining) : null,
       refresh_after: (
