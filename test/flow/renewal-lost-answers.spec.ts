@@ -1,0 +1,214 @@
+import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { ConnectionStore } from '../../src/token/connection.store.js';
+import { RenewalAttempt } from '../../src/token/renewal-attempt.js';
+import { RenewalGate } from '../../src/token/renewal-gate.js';
+import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
+import { TokenRenewer } from '../../src/token/token-renewer.js';
+import { eventually, type Json } from '../support/http.js';
+import { useWorld, type LocalBroker } from '../support/world.js';
+
+type Row = Json & { id: string; remaining: number; renewsIn: number | null };
+
+/** Of a provider nobody knows whether a refresh token works twice: `rotation: unknown`, the default. */
+describe('an answer that was lost', () => {
+  const world = useWorld();
+  let broker: LocalBroker;
+
+  beforeAll(async () => {
+    broker = await world.local();
+  });
+
+  beforeEach(async () => {
+    await world.sql('truncate connections, provider_states');
+  });
+
+  async function row(): Promise<Row> {
+    const [found] = await world.sql<Row>(
+      `select *, extract(epoch from renew_at - broker_now())::float8 as "renewsIn",
+              extract(epoch from expires_at - broker_now())::float8 as remaining from connections`,
+    );
+    if (!found) throw new Error('there is no connection');
+    return found;
+  }
+
+  /** Lets the schedule look, and all that it begins end. */
+  async function settle(): Promise<void> {
+    const { app } = broker.broker;
+    let looks = 0;
+    await app.get(RenewalSchedule).tick();
+    // A look that was under way already goes on for a moment, and then looks once more.
+    await eventually(() => (looks += 1) > 1);
+    await app.get(RenewalSchedule).tick();
+    await eventually(() => app.get(TokenRenewer).countRunning() === 0);
+  }
+
+  /** Installs, and has the first renewal fail in this way, once, when it is due. */
+  async function loseFirstAnswer(fault: Json, rotation: 'none' | 'strict'): Promise<void> {
+    await world.simulator.settings('fynd', { rotation });
+    await world.install(broker, '42');
+    await world.simulator.fault({ provider: 'fynd', operation: 'renew', times: 1, ...fault });
+    await world.advance(2_900);
+    await settle();
+  }
+
+  const fetchToken = (): ReturnType<typeof world.api> =>
+    world.api(broker, 'GET', '/v1/tokens/fynd/companies/42');
+  const renewals = async (): Promise<number> => Number((await world.simulator.ledger()).counters['renewals']);
+
+  it.each([
+    ['a lost reply', { lost_reply: true }],
+    ['a reset', { reset: true }],
+    ['a 500', { status: 500 }],
+    ['a page', { malformed: 'html', perform_first: true }],
+    ['half an answer', { malformed: 'truncated' }],
+    ['a 200 without a token', { malformed: 'no_token' }],
+  ])('(%s) is not asked for again before the token in hand is nearly gone', async (_how, fault) => {
+    await loseFirstAnswer(fault, 'none');
+    expect(await renewals()).toBe(1);
+    const { remaining, renewsIn, ...lost } = await row();
+    expect(lost).toMatchObject({ status: 'active', unknown_outcome: 'no_answer', token_version: 1 });
+    expect(Math.abs((renewsIn ?? NaN) - (remaining - 45))).toBeLessThan(1);
+    expect((await fetchToken()).body).toMatchObject({ version: 1, stale: true });
+
+    await world.advance(remaining - 50);
+    await settle();
+    await Promise.all(Array.from({ length: 10 }, () => fetchToken()));
+    expect(await renewals()).toBe(1);
+    await world.advance(6);
+    await settle();
+    expect(await renewals()).toBe(2);
+    expect(await row()).toMatchObject({ status: 'active', unknown_outcome: null, token_version: 2 });
+  });
+
+  it.each([429, 408, 425])('is none where the answer was %i: that is simply asked again', async (status) => {
+    await loseFirstAnswer({ status }, 'none');
+    await eventually(async () => (await row())['token_version'] === 2);
+    expect(await row()).toMatchObject({ unknown_outcome: null, consecutive_failures: 0 });
+  });
+
+  it('may have rotated the refresh token: then the probe is refused, and tells so', async () => {
+    await loseFirstAnswer({ lost_reply: true }, 'strict');
+    await world.advance((await row()).remaining - 44);
+    await settle();
+    expect(await row()).toMatchObject({
+      status: 'reauthorization_required',
+      status_reason: 'lost_in_flight',
+      unknown_outcome: null,
+      renew_at: null,
+    });
+    await world.advance(3_600);
+    await settle();
+    expect((await world.simulator.ledger()).counters).toMatchObject({ renewals: 2, reused: 1 });
+  });
+
+  it('is probed once, though the refusal names no code', async () => {
+    await world.simulator.settings('fynd', { error_style: 'fynd' });
+    await world.sql(`insert into provider_states (provider, renewal_dialect) values ('fynd', 'document')`);
+    await loseFirstAnswer({ lost_reply: true }, 'strict');
+    await world.advance((await row()).remaining - 44);
+    await settle();
+    await world.advance(3_600);
+    await settle();
+    expect(await row()).toMatchObject({
+      status: 'reauthorization_required',
+      status_reason: 'lost_in_flight',
+    });
+    expect(await renewals()).toBe(2);
+  });
+
+  it('is probed again where the probe got no verdict, and no grant dies of that', async () => {
+    await loseFirstAnswer({ lost_reply: true, times: 4 }, 'none');
+    await world.advance((await row()).remaining - 44);
+    for (let probe = 0; probe < 4; probe += 1) {
+      await settle();
+      await world.advance(301);
+    }
+    await settle();
+    expect(await row()).toMatchObject({ status: 'active', unknown_outcome: null, token_version: 2 });
+  });
+
+  it.each([false, true])(
+    'is simply asked for again where the last renewal kept the refresh token (left out: %s)',
+    async (omit_refresh_token) => {
+      await world.simulator.settings('fynd', { omit_refresh_token });
+      await world.install(broker, '42');
+      await world.api(broker, 'POST', `/v1/connections/${(await row()).id}/renew`);
+      await world.simulator.fault({ provider: 'fynd', operation: 'renew', times: 1, lost_reply: true });
+      await world.advance(2_900);
+      await settle();
+      await world.advance(1);
+      await settle();
+      expect(await row()).toMatchObject({ token_version: 3 });
+      expect((await row()).remaining).toBeGreaterThan(3_500);
+    },
+  );
+
+  it('is simply asked for again from Konnect, which mints from a credential', async () => {
+    await world.keepKonnect(broker, '42');
+    await world.simulator.fault({ provider: 'konnect', times: 2, lost_reply: true });
+    await world.advance(2_900);
+    await settle();
+    expect(await row()).toMatchObject({ unknown_outcome: null, status: 'active' });
+    await eventually(async () => (await row())['token_version'] === 2);
+    expect((await world.simulator.ledger('?provider=konnect')).counters['calls']).toBe(4);
+  });
+
+  describe('with the process that waited for it', () => {
+    /** As a process leaves the row that is killed while it waits for an answer. */
+    async function crash(): Promise<void> {
+      await world.sql(
+        `update connections set lease_owner = 'killed', lease_epoch = lease_epoch + 1, lease_until = broker_now(),
+                renew_at = broker_now()`,
+      );
+    }
+
+    it('is probed when the token in hand is nearly gone', async () => {
+      await world.install(broker, '42');
+      await crash();
+      await settle();
+      const { remaining, renewsIn, ...lost } = await row();
+      expect(lost).toMatchObject({
+        unknown_outcome: 'crash',
+        crashes: 1,
+        lease_owner: null,
+        status: 'active',
+      });
+      expect(Math.abs((renewsIn ?? NaN) - (remaining - 45))).toBeLessThan(1);
+      expect(await renewals()).toBe(0);
+      await world.advance(remaining - 44);
+      await settle();
+      expect(await renewals()).toBe(1);
+      expect(await row()).toMatchObject({ unknown_outcome: null, crashes: 0, token_version: 2 });
+    });
+
+    it('is probed at most three times after as many more crashes', async () => {
+      await world.install(broker, '42');
+      for (let count = 1; count <= 4; count += 1) {
+        await crash();
+        if (count < 4) await world.sql('update connections set crashes = $1', [count]);
+      }
+      await settle();
+      expect(await row()).toMatchObject({
+        status: 'reauthorization_required',
+        status_reason: 'lost_in_flight',
+      });
+      expect(await renewals()).toBe(0);
+    });
+
+    it('is not forgotten by a next holder that ran out of time before it sent anything', async () => {
+      await world.install(broker, '42');
+      await world.advance(3_601);
+      await crash();
+      const [store, attempt, gate] = [ConnectionStore, RenewalAttempt, RenewalGate].map((part) =>
+        broker.broker.app.get<unknown>(part),
+      ) as [ConnectionStore, RenewalAttempt, RenewalGate];
+      const open = await gate.of('fynd');
+      const claimed = await store.claim((await row()).id, 1, 20, false);
+      if (!open || !claimed) throw new Error('the connection could not be claimed');
+      expect(claimed.crashed).toBe(true);
+      await attempt.run(claimed, world.clock.monotonic() - 11_000, open.state);
+      expect(await renewals()).toBe(0);
+      expect(await row()).toMatchObject({ lease_owner: null, unknown_outcome: 'crash' });
+    });
+  });
+});
