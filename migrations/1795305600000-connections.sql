@@ -94,9 +94,11 @@ create table consumed_states (
 );
 create index consumed_states_expiry on consumed_states (expires_at);
 
--- Credentials that a provider refused when they were offered, so that nobody can guess through the broker.
-create table refused_proofs (
+-- Proofs of credentials that are being made or were refused, so that nobody can guess through the broker.
+create table credential_proofs (
+  id uuid primary key,
   caller text not null,
-  refused_at timestamptz not null default broker_now()
+  at timestamptz not null default broker_now(),
+  refused boolean not null default false
 );
-create index refused_proofs_recent on refused_proofs (caller, refused_at);
+create index credential_proofs_recent on credential_proofs (caller, at);

@@ -4,10 +4,14 @@ import type { Subject } from '../shared/ids.js';
 import type { Action, Caller } from './caller.js';
 
 export const REQUIRES = 'access:requires';
+export const READS_QUERY = 'access:reads-query';
 export const PUBLIC = 'access:public';
 
 /** The caller needs this action on the resource that the path names. A route has this or `@Public()`, or is refused. */
 export const Requires = (action: Action): MethodDecorator => SetMetadata(REQUIRES, action);
+
+/** This route reads query parameters and refuses those that it does not know; every other route refuses all. */
+export const ReadsQuery = (): MethodDecorator => SetMetadata(READS_QUERY, true);
 
 /** Anybody who reaches the listener may call this; `why` is for whoever reads the list of routes. */
 export const Public = (why: string): MethodDecorator => SetMetadata(PUBLIC, why);

@@ -2,7 +2,7 @@ import { Inject, Injectable, type CanActivate, type ExecutionContext } from '@ne
 import { Reflector } from '@nestjs/core';
 import { isUuid, parseId, type Subject } from '../shared/ids.js';
 import { invalid, Problem } from '../shared/problem.js';
-import { PUBLIC, REQUIRES, type KnownRequest } from './access.js';
+import { PUBLIC, READS_QUERY, REQUIRES, type KnownRequest } from './access.js';
 import type { Action } from './caller.js';
 
 interface PathIds {
@@ -28,6 +28,7 @@ export class ClientGuard implements CanActivate {
     if (action === undefined || !caller.permits(action, resourceOf(subject))) {
       throw new Problem('forbidden', `This caller lacks the permission ${action ?? 'for this route'}.`);
     }
+    if (!this.reflector.get<boolean | undefined>(READS_QUERY, route)) refuseQuery(request.query);
     if (subject) request.subject = subject;
     return true;
   }
@@ -43,6 +44,12 @@ function readPath(ids: PathIds): Subject | undefined {
     companyId: parseId('company_id', ids.companyId),
     locationId: ids.locationId === undefined ? null : parseId('location_id', ids.locationId),
   };
+}
+
+function refuseQuery(query: unknown): void {
+  const [name] = Object.keys(query as Record<string, unknown>);
+  if (name !== undefined)
+    throw invalid(/^[A-Za-z0-9_]{1,64}$/.test(name) ? name : 'query', 'is not known here');
 }
 
 function resourceOf(subject: Subject | undefined): string {

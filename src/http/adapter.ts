@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { requestIdOf } from './request-id.js';
 import { asProblem, sendProblem } from './problem-answer.js';
 
@@ -15,14 +15,21 @@ export function createAdapter(trustedProxies: readonly string[]): FastifyAdapter
     genReqId: requestIdOf,
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
-    onProtoPoisoning: 'error',
-    onConstructorPoisoning: 'error',
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
       sendProblem(asProblem(error), request, reply),
   });
-  // JSON is all that is read; Fastify would take a plain text, too.
-  adapter.getInstance().removeContentTypeParser('text/plain');
+  readJsonOnly(adapter.getInstance());
   return adapter;
+}
+
+/** Fastify would take a plain text, too; and it would refuse the empty JSON that many clients send with a POST. */
+function readJsonOnly(fastify: FastifyInstance): void {
+  const parse = fastify.getDefaultJsonParser('error', 'error');
+  fastify.removeContentTypeParser(['application/json', 'text/plain']);
+  fastify.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null, undefined);
+    else void parse(request, body as string, done);
+  });
 }
 
 /** Answers what is no HTTP request at all, before there is anything that could route it. */

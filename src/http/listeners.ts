@@ -34,8 +34,17 @@ export function guardDoors(fastify: FastifyInstance): void {
     void reply.header('x-request-id', request.id).header('cache-control', 'no-store');
     const door = doors.get(request.raw) ?? 'internal';
     const route = request.routeOptions.url;
-    done(route === undefined || doorsOf(route).includes(door) ? undefined : nothingHere());
+    // Without a route, only the internal door has more to say: whether the caller has a key.
+    const doorways = route === undefined ? ['internal'] : doorsOf(route);
+    if (!doorways.includes(door)) return done(nothingHere());
+    done(isWhole(request) ? undefined : new Problem('invalid_request', 'Send one Host, and no Expect.'));
   });
+}
+
+/** What Node would refuse with an empty page is refused here, as a problem. */
+function isWhole({ headers, raw }: FastifyRequest): boolean {
+  const { host, expect } = headers;
+  return (host !== undefined || raw.httpVersion === '1.0') && (!expect || /^100-continue$/i.test(expect));
 }
 
 function doorsOf(route: string): readonly Listener[] {
@@ -71,8 +80,9 @@ export class Listeners {
       const server =
         listener === 'internal' && settings.tls
           ? this.#createTls(serve, settings.tls)
-          : createServer(TIMES_MS, serve);
+          : createServer({ ...TIMES_MS, requireHostHeader: false }, serve);
       server.on('clientError', refuseBrokenRequest);
+      server.on('checkExpectation', serve);
       await listen(server, settings.host, port, variable);
       this.#servers.set(listener, server);
     }
@@ -113,7 +123,10 @@ export class Listeners {
       cert: readFileSync(tls.certFile),
       key: readFileSync(tls.keyFile),
     });
-    const server = createTlsServer({ ...TIMES_MS, ...read(), minVersion: 'TLSv1.2' }, serve);
+    const server = createTlsServer(
+      { ...TIMES_MS, ...read(), minVersion: 'TLSv1.2', requireHostHeader: false },
+      serve,
+    );
     this.#watched = [tls.certFile, tls.keyFile];
     for (const path of this.#watched) {
       watchFile(path, { interval: CERTIFICATE_LOOK_MS, persistent: false }, () => {

@@ -23,7 +23,12 @@ export function asProblem(error: unknown): Problem {
   if (status === 404 || status === 405) return new Problem('not_found', SERVER_REFUSALS[status] ?? '');
   if (status !== undefined && status >= 400 && status < 500) {
     const known = SERVER_REFUSALS[status];
-    return new Problem('invalid_request', known ?? SERVER_REFUSALS[400] ?? '', {}, known ? status : 400);
+    return new Problem(
+      'invalid_request',
+      known ?? SERVER_REFUSALS[400] ?? '',
+      {},
+      { status: known ? status : 400 },
+    );
   }
   return new Problem(
     'internal_error',
@@ -38,7 +43,7 @@ export function sendProblem(problem: Problem, request: FastifyRequest, reply: Fa
   if (problem.code === 'unauthenticated')
     void reply.header('www-authenticate', 'Bearer realm="token-broker"');
   void reply
-    .header('cache-control', 'no-store')
+    .headers({ 'cache-control': 'no-store', 'x-request-id': request.id, ...problem.headers })
     .status(problem.status)
     .type('application/problem+json; charset=utf-8')
     .send(JSON.stringify(problem.toBody(request.id)));

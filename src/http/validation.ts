@@ -1,13 +1,20 @@
-import { ValidationPipe, type ValidationError } from '@nestjs/common';
+import { ValidationPipe, type ArgumentMetadata, type ValidationError } from '@nestjs/common';
 import type { ClassConstructor } from 'class-transformer';
 import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
-import { Problem, type FieldError } from '../shared/problem.js';
+import { invalid, Problem, type FieldError } from '../shared/problem.js';
 
 const RULES = { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: true } as const;
 
 /** Checks every body and query that has a DTO class: unknown fields are refused, and each error names its field. */
-export const validationPipe = new ValidationPipe({
+class StrictPipe extends ValidationPipe {
+  override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
+    refuseInherited(value);
+    return super.transform(value, metadata) as Promise<unknown>;
+  }
+}
+
+export const validationPipe = new StrictPipe({
   ...RULES,
   transform: true,
   exceptionFactory: asInvalidRequest,
@@ -20,10 +27,19 @@ export function readBody<T extends object>(shape: ClassConstructor<T>, body: unk
       errors: [{ field: 'body', message: 'must be a JSON object' }],
     });
   }
+  refuseInherited(body);
   const instance = plainToInstance(shape, body);
   const errors = validateSync(instance, RULES);
   if (errors.length > 0) throw asInvalidRequest(errors);
   return instance;
+}
+
+/** `constructor`, `toString` and their like pass class-transformer and the whitelist unseen. */
+function refuseInherited(value: unknown): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (Object.keys(value).some((name) => name in Object.prototype)) {
+    throw invalid('body', 'has a field that is not known here');
+  }
 }
 
 function asInvalidRequest(errors: ValidationError[]): Problem {

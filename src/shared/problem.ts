@@ -62,16 +62,19 @@ export interface ProblemBody extends ProblemExtensions {
 export class Problem extends Error {
   /** The HTTP status, where the same code has several (400, 414, 415 and 431 are all `invalid_request`). */
   readonly status: number;
+  /** Headers that go with it beside those that every problem of its code has. */
+  readonly headers: Readonly<Record<string, string>>;
 
   constructor(
     readonly code: ProblemCode,
     readonly detail: string,
     readonly extensions: ProblemExtensions = {},
-    status?: number,
+    answer: { readonly status?: number; readonly headers?: Readonly<Record<string, string>> } = {},
   ) {
     super(detail);
     this.name = 'Problem';
-    this.status = status ?? CATALOGUE[code][0];
+    this.status = answer.status ?? CATALOGUE[code][0];
+    this.headers = answer.headers ?? {};
   }
 
   get logLevel(): LogLevel {

@@ -1,6 +1,6 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { CallerOf, Requires, SubjectOf } from '../clients/access.js';
+import { CallerOf, ReadsQuery, Requires, SubjectOf } from '../clients/access.js';
 import type { Caller } from '../clients/caller.js';
 import { ProviderRegistry } from '../provider/provider-registry.js';
 import type { Subject } from '../shared/ids.js';
@@ -20,6 +20,7 @@ export class ConnectionController {
 
   @Get()
   @Requires('connection:read')
+  @ReadsQuery()
   async list(
     @Query() query: ConnectionQuery,
   ): Promise<{ items: ConnectionAnswer[]; next_cursor: string | null }> {

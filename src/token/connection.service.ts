@@ -58,7 +58,7 @@ export class ConnectionService {
     return { upstream: 'unsupported', tokenValidUntil: expiresAt && expiresAt > now ? expiresAt : null };
   }
 
-  /** Renews now, whatever the calendar says. Throws a Problem where that did not work. */
+  /** Tries to renew now, whatever the calendar or a backoff says; `lastError` of what comes back tells whether it worked. */
   async renew(id: string): Promise<Connection> {
     const connection = await this.find(id);
     if (connection.status === 'revoked')

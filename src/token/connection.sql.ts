@@ -70,7 +70,8 @@ export const SQL = {
              select id, lease_owner is not null as crashed from connections
              where id = $1 and token_version <= $4 and sealed_grant is not null and ${NO_LIVE_LEASE}
                and (renew_at <= broker_now()
-                 or (status in ('active', 'suspect') and (consecutive_failures = 0 or $5)))
+                 or (status in ('active', 'suspect') and (consecutive_failures = 0 or $5))
+                 or (status = 'reauthorization_required' and renew_at is not null and $5))
              for update)
            update connections c set ${TAKE_LEASE} from free where c.id = free.id
            returning ${columns('c')}, free.crashed`,

@@ -6,7 +6,7 @@ import type { Subject } from '../shared/ids.js';
 import { Problem, type ProblemCode } from '../shared/problem.js';
 import type { Connection } from './connection.js';
 import { GrantKeeper } from './grant-keeper.js';
-import { RefusedProofStore } from './refused-proof.store.js';
+import { ProofLimit } from './proof-limit.js';
 
 /** Keeps credentials that people made, after a proof that they work. */
 @Injectable()
@@ -14,7 +14,7 @@ export class CredentialService {
   constructor(
     private readonly registry: ProviderRegistry,
     private readonly keeper: GrantKeeper,
-    private readonly refused: RefusedProofStore,
+    private readonly limit: ProofLimit,
   ) {}
 
   /**
@@ -52,22 +52,27 @@ export class CredentialService {
     offered: OfferedCredential,
     caller: Caller,
   ): Promise<IssuedToken> {
-    await this.refused.admit(caller.id);
-    const outcome = await provider.renew(offered.grant, {
-      companyId: subject.companyId,
-      knownDialect: null,
-      beforeSending: () => undefined,
-    });
-    if (outcome.kind === 'issued') return outcome.token;
-    if (outcome.kind === 'grant_refused' || outcome.kind === 'grant_doubtful') {
-      await this.refused.add(caller.id);
-      throw new Problem('credential_rejected', 'The provider refuses this credential; nothing was changed.');
+    const proof = await this.limit.begin(caller.id);
+    let isRefused = false;
+    try {
+      const outcome = await provider.renew(offered.grant, {
+        companyId: subject.companyId,
+        knownDialect: null,
+        beforeSending: () => undefined,
+      });
+      if (outcome.kind === 'issued') return outcome.token;
+      isRefused = outcome.kind === 'grant_refused' || outcome.kind === 'grant_doubtful';
+      throw asProblem(outcome);
+    } finally {
+      await (isRefused ? this.limit.refuse(proof) : this.limit.forget(proof));
     }
-    throw asProblem(outcome);
   }
 }
 
-function asProblem(outcome: Extract<Outcome, { kind: 'misconfigured' | 'unavailable' }>): Problem {
+function asProblem(outcome: Exclude<Outcome, { kind: 'issued' }>): Problem {
+  if (outcome.kind === 'grant_refused' || outcome.kind === 'grant_doubtful') {
+    return new Problem('credential_rejected', 'The provider refuses this credential; nothing was changed.');
+  }
   if (outcome.kind === 'misconfigured') {
     return new Problem(
       'provider_misconfigured',

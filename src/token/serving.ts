@@ -80,7 +80,7 @@ export function missingScopes(connection: Connection, configured: readonly strin
 }
 
 /** Which problem the last failure is to a caller whose token is too short. */
-function failureProblem(connection: Connection): ProblemCode {
+export function failureProblem(connection: Connection): ProblemCode {
   const code = connection.lastError ?? '';
   if (MISCONFIGURED.has(code)) return 'provider_misconfigured';
   // Without a suspicion against the grant, a bare refusal was put down to our registration.

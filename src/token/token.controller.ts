@@ -1,6 +1,6 @@
 import { Body, Controller, Get, HttpCode, Post, Query } from '@nestjs/common';
 import { IsInt, IsPositive, Max } from 'class-validator';
-import { Requires, SubjectOf } from '../clients/access.js';
+import { ReadsQuery, Requires, SubjectOf } from '../clients/access.js';
 import type { Subject } from '../shared/ids.js';
 import { invalid, Problem } from '../shared/problem.js';
 import { TokenAnswers, type TokenAnswer } from './token-answer.js';
@@ -21,6 +21,7 @@ export class TokenController {
 
   @Get()
   @Requires('token:read')
+  @ReadsQuery()
   async ofCompany(
     @SubjectOf() subject: Subject,
     @Query() query: Record<string, unknown>,
@@ -31,6 +32,7 @@ export class TokenController {
 
   @Get('locations/:locationId')
   @Requires('token:read')
+  @ReadsQuery()
   async ofLocation(
     @SubjectOf() subject: Subject,
     @Query() query: Record<string, unknown>,

@@ -9,7 +9,7 @@ import { ConnectionStore } from './connection.store.js';
 import { CredentialService } from './credential.service.js';
 import { GrantKeeper } from './grant-keeper.js';
 import { ProviderStateStore } from './provider-state.store.js';
-import { RefusedProofStore } from './refused-proof.store.js';
+import { ProofLimit } from './proof-limit.js';
 import { RenewalAttempt } from './renewal-attempt.js';
 import { RenewalGate } from './renewal-gate.js';
 import { RenewalSchedule } from './renewal-schedule.js';
@@ -24,7 +24,7 @@ import { TokenService } from './token.service.js';
   providers: [
     ConnectionStore,
     ProviderStateStore,
-    RefusedProofStore,
+    ProofLimit,
     GrantKeeper,
     RenewalGate,
     RenewalAttempt,

@@ -43,7 +43,7 @@ export function settleBeforeAsking(
 ): FailureSettlement | null {
   if (!connection.crashed || isResendSafe(connection, provider)) return null;
   if (connection.crashes > MOST_CRASHES) return dead(connection, 'lost_in_flight', provider);
-  const putOffS = remainingSeconds(connection) - LATEST_BEFORE_EXPIRY_S;
+  const putOffS = usableSeconds(connection);
   // Where the token in hand is nearly gone, or was put off before, this attempt is the probe.
   if (connection.unknownOutcome !== null || !(putOffS > 0) || !Number.isFinite(putOffS)) return null;
   return {
@@ -81,11 +81,16 @@ export function settleFailure(
       );
       const settled = retry(connection, failure.code, pause);
       if (!failure.mayHaveActed || isResendSafe(connection, provider)) return settled;
-      const putOffS = remainingSeconds(connection) - LATEST_BEFORE_EXPIRY_S;
+      const putOffS = usableSeconds(connection);
       const renewInS = Number.isFinite(putOffS) ? Math.max(pause, putOffS) : pause;
       return { ...settled, unknownOutcome: 'no_answer', renewInS };
     }
   }
+}
+
+/** How long callers can be served with the token in hand; one that was reported with a 401 is as good as gone. */
+function usableSeconds(connection: ClaimedConnection): number {
+  return isReported(connection) ? 0 : remainingSeconds(connection) - LATEST_BEFORE_EXPIRY_S;
 }
 
 function unchanged(connection: ClaimedConnection): Omit<FailureSettlement, 'lastError' | 'renewInS'> {

@@ -14,7 +14,7 @@ beforeAll(async () => {
 });
 
 beforeEach(async () => {
-  await world.sql('delete from refused_proofs');
+  await world.sql('delete from credential_proofs');
 });
 
 const nextCompany = (): string => String(++companies);

@@ -109,6 +109,10 @@ describe('an id in a path', () => {
     );
   });
 
+  it('that is longer than any address may be is a 414', async () => {
+    expect(await send({ path: `${TOKENS}/${'x'.repeat(1_200)}` })).toEqual([414, 'invalid_request']);
+  });
+
   it('never leads past its segment: what is tidied up elsewhere finds nothing here', async () => {
     const paths = ['/v1/../v1/connections', '//v1/connections', '/v1//connections', '/V1/connections'];
     for (const path of [...paths, `${TOKENS}/../42`, `${TOKENS}/42/..`, `${TOKENS}//`, '/v1/connections/.']) {

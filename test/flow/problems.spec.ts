@@ -88,6 +88,7 @@ describe('every error', () => {
     const json = { ...KEY, 'content-type': 'application/json' };
     const answers = [
       raw('GET', `${TOKENS}/${secret}%20`),
+      raw('GET', `${TOKENS}/${secret}%zz`),
       raw('GET', `${TOKENS}/42?${secret}=1`),
       raw('GET', `${TOKENS}/42?min_ttl=${secret}`),
       raw('GET', `/${secret}`),
