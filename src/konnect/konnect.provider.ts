@@ -76,6 +76,8 @@ export class KonnectProvider implements TokenProvider {
         accessToken,
         tokenType: 'Bearer',
         lifetimeSeconds: this.#expiryOf(accessToken, result).lifetimeSeconds,
+        // Konnect tells none: that its setting counts is as it should be.
+        lifetimeAssumed: false,
         scopes: null,
         grant: null,
         refreshTokenKept: null,

@@ -167,11 +167,12 @@ export class FyndPlatformProvider implements TokenProvider {
     const body = (result.json ?? {}) as Record<string, unknown>;
     const accessToken = readToken(body['access_token']);
     if (!accessToken) return null;
-    const { lifetimeSeconds } = readExpiry(body, OFFLINE_TTL_S, result.sentAtDate, result.date);
+    const expiry = readExpiry(body, OFFLINE_TTL_S, result.sentAtDate, result.date);
     return {
       accessToken,
       tokenType: readTokenType(body['token_type']),
-      lifetimeSeconds,
+      lifetimeSeconds: expiry.lifetimeSeconds,
+      lifetimeAssumed: expiry.assumed,
       scopes: readScopes(body['scope']),
       grant: null,
       refreshTokenKept: null,

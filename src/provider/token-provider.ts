@@ -7,6 +7,8 @@ export interface IssuedToken {
   readonly tokenType: string;
   /** Seconds that it lives, counted from `sentAt`; null: it never expires. */
   readonly lifetimeSeconds: number | null;
+  /** True where the provider told no usable lifetime, and the configured one stands in. */
+  readonly lifetimeAssumed: boolean;
   /** The granted scopes; null where the answer does not say. */
   readonly scopes: readonly string[] | null;
   /** What the next renewal is made from, where it has changed; null keeps what is stored. */

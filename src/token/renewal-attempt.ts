@@ -106,6 +106,11 @@ export class RenewalAttempt {
   ): Promise<Connection | undefined> {
     const isNews = state.misconfigured || state.renewalDialect !== token.dialect;
     if (state.misconfigured) this.#logger.log(`${provider.name}: accepts the broker again`);
+    if (token.lifetimeAssumed) {
+      this.#logger.warn(
+        `${provider.name}: told no usable expiry; a lifetime of ${token.lifetimeSeconds} s is assumed`,
+      );
+    }
     return this.#written(claimed, async () => {
       const kept = await this.keeper.keepToken(provider, claimed, token);
       if (isNews) await this.keeper.markWorking(provider, token.dialect);
