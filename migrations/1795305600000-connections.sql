@@ -82,7 +82,8 @@ create table provider_states (
   renewal_dialect text,
   status text not null default 'ok' check (status in ('ok', 'misconfigured')),
   last_error text,
-  credentials_fingerprint text,
+  -- Fingerprints of the credentials that were refused or tried since: one that is new is tried at once.
+  credentials_tried text[] not null default '{}',
   probe_at timestamptz,
   updated_at timestamptz not null default broker_now()
 );

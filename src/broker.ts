@@ -62,5 +62,7 @@ async function stop(app: NestFastifyApplication, listeners: Listeners): Promise<
   const cut = setTimeout(() => listeners.cut(), CLOSE_MS);
   await listeners.close();
   clearTimeout(cut);
+  // A last request may have begun a last renewal.
+  await app.get(RenewalSchedule).stop();
   await app.close();
 }

@@ -15,8 +15,11 @@ type Run = <Row extends QueryResultRow>(statement: Statement, values?: Values) =
 /** Seconds after which a caller may try again when the database is away. */
 const RETRY_AFTER_S = 5;
 
-/** SQLSTATE classes and codes that mean: the database is away or full, and nothing is wrong with the statement. */
-const UNAVAILABLE = /^(08|53|57P|25006|58)/;
+/**
+ * SQLSTATE classes and codes that mean: the database is away, full, in a conflict or too slow, and nothing is wrong with
+ * the statement, which may be run again.
+ */
+const UNAVAILABLE = /^(08|40|53|55P03|57P|57014|25006|58)/;
 
 /**
  * The way to PostgreSQL: written SQL over the pool of the TypeORM data source, without its row mapping, which costs

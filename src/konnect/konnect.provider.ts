@@ -11,7 +11,7 @@ import type {
   TokenProvider,
 } from '../provider/token-provider.js';
 import type { Upstream, UpstreamRequest, UpstreamResult } from '../provider/upstream.js';
-import { judgeFailure } from '../provider/verdict.js';
+import { codeOf, judgeFailure } from '../provider/verdict.js';
 import { Secret } from '../shared/secret.js';
 
 /** What Konnect's answers are remembered as; it has one dialect. */
@@ -66,7 +66,8 @@ export class KonnectProvider implements TokenProvider {
     const body = (result.json ?? {}) as Record<string, unknown>;
     // A FAILURE comes with any status below 500, mostly 200, and may be about the credential or a passing mood.
     if (body['status'] === 'FAILURE' && result.status < 500 && result.status !== 429) {
-      return { kind: 'grant_doubtful', code: 'credential_refused' };
+      const isSure = this.settings.deadGrantCodes.includes(codeOf(body) ?? '');
+      return { kind: isSure ? 'grant_refused' : 'grant_doubtful', code: 'credential_refused' };
     }
     const accessToken = result.status < 300 ? readToken(body['access_token'] ?? body['accessToken']) : null;
     if (!accessToken) return this.#judge(result, context);

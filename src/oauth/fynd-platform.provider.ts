@@ -103,9 +103,9 @@ export class FyndPlatformProvider implements TokenProvider {
     try {
       return (await this.#ask(second, { ...held, refresh_token: refreshToken }, context)).outcome;
     } catch (error) {
-      // The first dialect's slow refusal has used up the lease: it is what is known.
-      if (error instanceof LeaseRanOut) return answer.outcome;
-      throw error;
+      if (!(error instanceof LeaseRanOut)) throw error;
+      // The first dialect was refused, slowly: nothing is spent, and nothing is known of the second.
+      return { kind: 'unavailable', code: 'timed_out', mayHaveActed: false, retryAfterSeconds: null };
     }
   }
 
@@ -233,10 +233,10 @@ function refreshTokenIn(result: UpstreamResult): string | undefined {
   return readToken(body?.['refresh_token'])?.reveal();
 }
 
-/** A list, or a text with commas or spaces; null where the answer does not say. */
+/** A list, or a text with commas or spaces; null where the answer does not say, or says nothing. */
 function readScopes(value: unknown): string[] | null {
   const list = typeof value === 'string' ? value.split(/[\s,]+/) : value;
-  if (!Array.isArray(list)) return null;
+  if (!Array.isArray(list) || list.length === 0) return null;
   return list.filter(
     (scope): scope is string => typeof scope === 'string' && /^[\x21-\x7e]{1,256}$/.test(scope),
   );

@@ -46,7 +46,9 @@ function secondsUntil(value: unknown, sentAt: Date, providerDate: string | undef
 function toEpochMs(value: unknown): number | null {
   const number = toNumber(value);
   if (number !== null) return Math.abs(number) < SECONDS_OR_MILLISECONDS ? number * 1_000 : number;
-  const parsed = typeof value === 'string' && /^\d{4}-\d{2}-\d{2}T/.test(value) ? Date.parse(value) : NaN;
+  if (typeof value !== 'string' || !/^\d{4}-\d{2}-\d{2}T/.test(value)) return null;
+  // Without an offset a time would be read in the time zone of whatever machine this is.
+  const parsed = Date.parse(/(Z|[+-]\d{2}:?\d{2})$/i.test(value) ? value : `${value}Z`);
   return Number.isNaN(parsed) ? null : parsed;
 }
 

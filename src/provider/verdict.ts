@@ -76,10 +76,11 @@ export function readRetryAfter(value: string | undefined, now: Date): number | n
   return Number.isNaN(seconds) ? null : Math.max(0, Math.min(RETRY_AFTER_MOST_S, seconds));
 }
 
-/** The error code of a body: RFC 6749's `error`, or the `code` that Fynd's services use. */
-function codeOf(json: unknown): string | undefined {
+/** The error code of a body: RFC 6749's `error`, or the `code` and `errorCode` that Fynd's services use. */
+export function codeOf(json: unknown): string | undefined {
   if (typeof json !== 'object' || json === null) return undefined;
-  const { error, code } = json as Record<string, unknown>;
+  const { error, code, errorCode } = json as Record<string, unknown>;
   if (typeof error === 'string') return error;
-  return typeof code === 'string' || typeof code === 'number' ? String(code) : undefined;
+  const own = code ?? errorCode;
+  return typeof own === 'string' || typeof own === 'number' ? String(own) : undefined;
 }

@@ -63,14 +63,17 @@ export const SQL = {
            order by c.id limit $6`,
   },
 
-  /** $1 id, $2 owner, $3 lease seconds, $4 the version that was too short, $5 force: also before a backoff is over. */
+  /**
+   * $1 id, $2 owner, $3 lease seconds, $4 the version that was too short, $5 force: also before a backoff is over. One
+   * attempt is all that callers may cause: where it brought no new token, the calendar or a report opens the next.
+   */
   claim: {
     name: 'connection_claim',
     text: `with free as (
              select id, lease_owner is not null as crashed from connections
              where id = $1 and token_version <= $4 and sealed_grant is not null and ${NO_LIVE_LEASE}
                and (renew_at <= broker_now()
-                 or (status in ('active', 'suspect') and (consecutive_failures = 0 or $5))
+                 or (status in ('active', 'suspect') and ((consecutive_failures = 0 and attempts = 0) or $5))
                  or (status = 'reauthorization_required' and renew_at is not null and $5))
              for update)
            update connections c set ${TAKE_LEASE} from free where c.id = free.id
@@ -110,7 +113,8 @@ export const SQL = {
     text: `with kept as (
              update connections c set
                status = 'active', status_reason = null, last_error = null, consecutive_failures = 0, refusals = 0,
-               crashes = 0, attempts = 0, unknown_outcome = null,
+               crashes = 0, unknown_outcome = null,
+               attempts = case when c.token_fingerprint is distinct from $7 then 0 else c.attempts end,
                token_version = c.token_version + (c.token_fingerprint is distinct from $7)::int,
                sealed_token = $5, token_type = $6, token_fingerprint = $7,
                issued_at = broker_now() - ${seconds('$8')},
@@ -144,12 +148,13 @@ export const SQL = {
            ${tellReplicas('kept')}`,
   },
 
-  /** Gives a lease back as if it had never been taken: nothing was sent. */
+  /** Gives a lease back under which nothing was sent. What a former holder left unknown stays so. */
   release: {
     name: 'connection_release',
     text: `with kept as (
              update connections c set
                lease_owner = null, lease_until = null, attempts = greatest(0, c.attempts - 1), renew_at = broker_now(),
+               unknown_outcome = coalesce(c.unknown_outcome, $3),
                updated_at = broker_now()
              where c.id = $1 and c.lease_epoch = $2::bigint
              returning ${columns('c')})
@@ -226,7 +231,7 @@ export const SQL = {
   /** The report of version $2 opens a renewal, unless another did so too short a time ago. Spacing doubles in a series. */
   acceptReport: {
     text: `update connections set
-             reported_version = $2, reported_at = broker_now(),
+             reported_version = $2, reported_at = broker_now(), attempts = 0,
              report_spacing_s = case
                when reported_at is null or broker_now() > reported_at + ${seconds('report_spacing_s')} + interval '10 minutes'
                then 10 else least(greatest(report_spacing_s, 5) * 2, 600) end

@@ -131,9 +131,12 @@ export class ConnectionStore {
     return row;
   }
 
-  /** Gives back a lease under which nothing was sent. */
-  async release(claimed: ClaimedConnection): Promise<Connection | undefined> {
-    const [row] = await this.database.run<Connection>(SQL.release, [claimed.id, claimed.leaseEpoch]);
+  /** Gives back a lease under which nothing was sent; `unknown` keeps what the holder before left open. */
+  async release(
+    claimed: ClaimedConnection,
+    unknown: ClaimedConnection['unknownOutcome'],
+  ): Promise<Connection | undefined> {
+    const [row] = await this.database.run<Connection>(SQL.release, [claimed.id, claimed.leaseEpoch, unknown]);
     return row;
   }
 

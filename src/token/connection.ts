@@ -33,6 +33,7 @@ export interface Connection extends Subject {
   readonly leaseOwner: string | null;
   readonly leaseUntil: Date | null;
   readonly leaseEpoch: string;
+  /** Claims since the last new token. */
   readonly attempts: number;
   /** Set while nobody knows whether the last refresh token that was sent has been spent. */
   readonly unknownOutcome: 'crash' | 'no_answer' | null;

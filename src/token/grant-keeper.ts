@@ -60,12 +60,41 @@ export class GrantKeeper {
     });
   }
 
+  /** The connection as `keepToken` will leave it, at `now`, while the database cannot be told. */
+  preview(provider: TokenProvider, claimed: ClaimedConnection, token: IssuedToken, now: Date): Connection {
+    const kept = this.#sealToken(provider, claimed, token);
+    const after = (seconds: number | null): Date | null =>
+      seconds === null ? null : new Date(now.getTime() + (seconds - kept.ageS) * 1_000);
+    return {
+      ...claimed,
+      now,
+      status: 'active',
+      statusReason: null,
+      // Served as stale, since it is not known yet to anybody else.
+      lastError: 'store_unavailable',
+      consecutiveFailures: 1,
+      tokenVersion: claimed.tokenVersion + (kept.fingerprint === claimed.tokenFingerprint ? 0 : 1),
+      sealedToken: kept.sealedToken,
+      tokenType: kept.tokenType,
+      tokenFingerprint: kept.fingerprint,
+      issuedAt: after(0),
+      expiresAt: after(kept.lifetimeS),
+      renewAt: after(kept.renewAfterS),
+      renewedLifetimeS: kept.lifetimeS,
+      scopes: token.scopes ?? claimed.scopes,
+    };
+  }
+
   async keepFailure(claimed: ClaimedConnection, settled: FailureSettlement): Promise<Connection | undefined> {
     return this.store.keepFailure(claimed, settled);
   }
 
-  async release(claimed: ClaimedConnection): Promise<Connection | undefined> {
-    return this.store.release(claimed);
+  /** Gives back a lease under which nothing was sent; `unknown` keeps what the holder before left open. */
+  async release(
+    claimed: ClaimedConnection,
+    unknown: ClaimedConnection['unknownOutcome'],
+  ): Promise<Connection | undefined> {
+    return this.store.release(claimed, unknown);
   }
 
   /** Keeps a grant from outside; null where the same credential is kept at this company's other level. */
@@ -98,8 +127,9 @@ export class GrantKeeper {
     await this.states.markWorking(provider.name, dialect);
   }
 
-  async markMisconfigured(provider: TokenProvider, code: string): Promise<void> {
-    await this.states.markMisconfigured(provider.name, code, this.credentialsFingerprint(provider));
+  /** `credentials`: the fingerprint of those that were refused. */
+  async markMisconfigured(provider: TokenProvider, code: string, credentials: string): Promise<void> {
+    await this.states.markMisconfigured(provider.name, code, credentials);
   }
 
   /** Tells one set of client credentials from another. */

@@ -28,9 +28,11 @@ const LIST_MISCONFIGURED = {
 };
 const TAKE_PROBE = {
   name: 'provider_take_probe',
-  text: `update provider_states set probe_at = broker_now() + make_interval(secs => $3), credentials_fingerprint = $2
+  text: `update provider_states set
+           probe_at = broker_now() + make_interval(secs => $3),
+           credentials_tried = array_remove(credentials_tried, $2) || $2::text
          where provider = $1 and status = 'misconfigured'
-           and (probe_at <= broker_now() or credentials_fingerprint is distinct from $2)
+           and (probe_at <= broker_now() or not $2 = any(credentials_tried))
          returning 1`,
 };
 const WORKED = {
@@ -38,16 +40,17 @@ const WORKED = {
   text: `insert into provider_states as s (provider, renewal_dialect) values ($1, $2)
          on conflict (provider) do update set
            renewal_dialect = excluded.renewal_dialect, status = 'ok', last_error = null, probe_at = null,
+           credentials_tried = '{}',
            updated_at = broker_now()
          where s.renewal_dialect is distinct from excluded.renewal_dialect or s.status <> 'ok'`,
 };
 const MISCONFIGURED = {
   name: 'provider_misconfigured',
-  text: `insert into provider_states (provider, status, last_error, credentials_fingerprint, probe_at)
-         values ($1, 'misconfigured', $2, $3, broker_now() + make_interval(secs => $4))
+  text: `insert into provider_states as s (provider, status, last_error, credentials_tried, probe_at)
+         values ($1, 'misconfigured', $2, array[$3::text], broker_now() + make_interval(secs => $4))
          on conflict (provider) do update set
-           status = 'misconfigured', last_error = excluded.last_error,
-           credentials_fingerprint = excluded.credentials_fingerprint, probe_at = excluded.probe_at,
+           status = 'misconfigured', last_error = excluded.last_error, probe_at = excluded.probe_at,
+           credentials_tried = array_remove(s.credentials_tried, $3::text) || $3::text,
            updated_at = broker_now()`,
 };
 
@@ -68,8 +71,8 @@ export class ProviderStateStore {
   }
 
   /**
-   * May this provider be asked? Where it is misconfigured, one caller every 30 s gets the probe, and at once when the
-   * credentials have changed since.
+   * May this provider be asked? Where it is misconfigured, one caller every 30 s gets the probe, and at once the first
+   * that comes with other credentials.
    */
   async gate(provider: string, credentialsFingerprint: string): Promise<Gate> {
     const state = await this.find(provider);

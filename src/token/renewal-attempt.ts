@@ -15,10 +15,18 @@ import { placeOf, type ClaimedConnection, type Connection } from './connection.j
 import { GrantKeeper } from './grant-keeper.js';
 import type { ProviderState } from './provider-state.store.js';
 import { leaseSeconds } from './renewal-gate.js';
-import { settleBeforeAsking, settleFailure, type ProviderTraits } from './transition.js';
+import { settleBeforeAsking, settleFailure, unknownAfter, type ProviderTraits } from './transition.js';
 
 /** Milliseconds between tries to write down an answer while the database is away. */
 const REWRITE_MS = 500;
+
+/** A lease in hand, and what was known of the provider when it was taken. */
+export interface Claim {
+  readonly claimed: ClaimedConnection;
+  /** Monotonic milliseconds right before the lease was asked for. */
+  readonly claimedAt: number;
+  readonly state: ProviderState;
+}
 
 /**
  * One claimed connection through ask and keep. The call to the provider runs in no transaction and holds no connection
@@ -38,22 +46,33 @@ export class RenewalAttempt {
   /**
    * Renews under the lease of `claimed`, taken at `claimedAt` (monotonic). Resolves to the row as it is kept, undefined
    * where the fence refused it. Never throws for what a provider does.
+   *
+   * @param serveEarly gets the row as it will be, where a token has come and the database is away: those who wait for
+   *   it are answered from memory while it is still being written
    */
   async run(
-    claimed: ClaimedConnection,
-    claimedAt: number,
-    state: ProviderState,
+    { claimed, claimedAt, state }: Claim,
+    serveEarly: (connection: Connection) => void,
   ): Promise<Connection | undefined> {
     const provider = this.registry.get(claimed.provider);
     const early = settleBeforeAsking(claimed, traitsOf(provider));
     if (early) return this.#written(claimed, () => this.keeper.keepFailure(claimed, early), early.lastError);
 
+    const credentials = this.keeper.credentialsFingerprint(provider);
     const outcome = await this.#ask(provider, claimed, claimedAt, state);
+    // The row's times are those of the claim; what follows counts from now.
+    const now = new Date(claimed.now.getTime() + this.clock.monotonic() - claimedAt);
     this.metrics.renewalSettled(provider.name, outcome.kind === 'issued' ? 'renewed' : outcome.code);
-    if (outcome.kind === 'issued') return this.#keepToken(provider, claimed, outcome.token, state);
+    if (outcome.kind === 'issued') {
+      const { token } = outcome;
+      return this.#keepToken(provider, { claimed, claimedAt, state }, token, () => {
+        serveEarly(this.keeper.preview(provider, claimed, token, now));
+      });
+    }
     // Nothing was sent and nothing is known: the next holder starts as if this claim had not been.
-    if (outcome.code === 'lease_ran_out') return this.keeper.release(claimed);
-    const settled = settleFailure(claimed, outcome, traitsOf(provider), Math.random);
+    if (outcome.code === 'lease_ran_out')
+      return this.keeper.release(claimed, unknownAfter(claimed, traitsOf(provider)));
+    const settled = settleFailure({ ...claimed, now }, outcome, traitsOf(provider), Math.random);
     if (outcome.kind === 'misconfigured' && !state.misconfigured) {
       this.#logger.error(
         `${provider.name}: refuses the broker's registration (${outcome.code}); probing until it does not`,
@@ -62,7 +81,9 @@ export class RenewalAttempt {
     return this.#written(
       claimed,
       async () => {
-        if (outcome.kind === 'misconfigured') await this.keeper.markMisconfigured(provider, outcome.code);
+        if (outcome.kind === 'misconfigured') {
+          await this.keeper.markMisconfigured(provider, outcome.code, credentials);
+        }
         return this.keeper.keepFailure(claimed, settled);
       },
       outcome.code,
@@ -100,9 +121,9 @@ export class RenewalAttempt {
 
   async #keepToken(
     provider: TokenProvider,
-    claimed: ClaimedConnection,
+    { claimed, state }: Claim,
     token: IssuedToken,
-    state: ProviderState,
+    whileAway: () => void,
   ): Promise<Connection | undefined> {
     const isNews = state.misconfigured || state.renewalDialect !== token.dialect;
     if (state.misconfigured) this.#logger.log(`${provider.name}: accepts the broker again`);
@@ -111,11 +132,12 @@ export class RenewalAttempt {
         `${provider.name}: told no usable expiry; a lifetime of ${token.lifetimeSeconds} s is assumed`,
       );
     }
-    return this.#written(claimed, async () => {
+    const write = async (): Promise<Connection | undefined> => {
       const kept = await this.keeper.keepToken(provider, claimed, token);
       if (isNews) await this.keeper.markWorking(provider, token.dialect);
       return kept;
-    });
+    };
+    return this.#written(claimed, write, undefined, whileAway);
   }
 
   /** Writes until it holds: an answer that came may have spent a refresh token and must not be lost with a failed write. */
@@ -123,6 +145,7 @@ export class RenewalAttempt {
     claimed: ClaimedConnection,
     write: () => Promise<Connection | undefined>,
     failure?: string,
+    whileAway?: () => void,
   ): Promise<Connection | undefined> {
     for (let waited = false; ; waited = true) {
       try {
@@ -132,6 +155,7 @@ export class RenewalAttempt {
       } catch (error) {
         if (!(error instanceof Problem && error.code === 'store_unavailable')) throw error;
         if (!waited) this.#logger.warn(`${claimed.id}: the database is away; the answer waits to be written`);
+        whileAway?.();
         await sleep(REWRITE_MS);
       }
     }

@@ -69,6 +69,8 @@ export class RenewalSchedule {
       : await this.store.claimDue(provider.name, gate.leaseS, slots);
     // A full hand means that there is more: whoever is done first looks for it at once.
     const goOn = claimed.length === slots ? (): void => void this.tick() : (): void => undefined;
-    for (const connection of claimed) this.renewer.run(connection, claimedAt, gate).then(goOn, goOn);
+    for (const connection of claimed) {
+      this.renewer.run({ claimed: connection, claimedAt, state: gate.state }).then(goOn, goOn);
+    }
   }
 }

@@ -1,14 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Sealed } from '../shared/secret.js';
 import type { Connection } from './connection.js';
-import {
-  failureProblem,
-  judge,
-  judgeAfterRenewal,
-  missingScopes,
-  retryAfterSeconds,
-  type Wish,
-} from './serving.js';
+import { judge, judgeAfterRenewal, missingScopes, retryAfterSeconds, type Wish } from './serving.js';
 
 const NOW = new Date('2026-01-01T00:00:00Z');
 const SERVE = { kind: 'serve', stale: false };
@@ -212,12 +205,18 @@ describe('the last failure, told to a caller whose token is too short,', () => {
     ['lost_in_flight', 'provider_unavailable'],
     [null, 'provider_unavailable'],
   ])('%s is %s', (lastError, problem) => {
-    expect(failureProblem(row({ lastError }))).toBe(problem);
+    const failed = { ...EXPIRED, consecutiveFailures: 1, renewAt: inSeconds(5), lastError };
+    expect(judge(row(failed), wish())).toEqual(refuse(problem));
   });
 
   it('is not about our registration where the grant itself is suspected', () => {
-    const suspect = row({ status: 'suspect', lastError: 'refused_without_code' });
-    expect(failureProblem(suspect)).toBe('provider_unavailable');
+    const failed = {
+      ...EXPIRED,
+      consecutiveFailures: 1,
+      renewAt: inSeconds(5),
+      lastError: 'refused_without_code',
+    };
+    expect(judge(row({ ...failed, status: 'suspect' }), wish())).toEqual(refuse('provider_unavailable'));
   });
 
   it('comes with the time of the next try, in whole seconds', () => {

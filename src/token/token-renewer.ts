@@ -3,10 +3,10 @@ import { Notifications } from '../database/notifications.js';
 import type { TokenProvider } from '../provider/token-provider.js';
 import { Clock } from '../shared/clock.js';
 import { Problem } from '../shared/problem.js';
-import { isLeased, type ClaimedConnection, type Connection } from './connection.js';
+import { isLeased, type Connection } from './connection.js';
 import { ConnectionStore } from './connection.store.js';
-import { RenewalAttempt } from './renewal-attempt.js';
-import { RenewalGate, type OpenGate } from './renewal-gate.js';
+import { RenewalAttempt, type Claim } from './renewal-attempt.js';
+import { RenewalGate } from './renewal-gate.js';
 
 /** How long a caller waits for a renewal, in milliseconds; the renewal itself goes on without it. */
 const CALLER_WAITS_MS = 10_000;
@@ -62,16 +62,19 @@ export class TokenRenewer {
     }
   }
 
-  /** Runs a renewal whose lease the schedule has taken. */
-  run(claimed: ClaimedConnection, claimedAt: number, gate: OpenGate): Promise<Connection | undefined> {
-    const running = this.attempt.run(claimed, claimedAt, gate.state);
-    this.#running.set(running, claimed.provider);
-    const forget = (): boolean => this.#running.delete(running);
-    running.then(forget, (error: unknown) => {
-      forget();
-      this.#logger.error(`${claimed.id}: ${error instanceof Error ? error.message : 'unknown error'}`);
+  /** Runs a renewal under a lease that was taken. Resolves early, from memory, where it cannot be written down yet. */
+  async run(claim: Claim): Promise<Connection | undefined> {
+    const { id, provider } = claim.claimed;
+    return new Promise((resolve, reject) => {
+      const running = this.attempt.run(claim, resolve);
+      this.#running.set(running, provider);
+      running.then(resolve, reject);
+      running
+        .catch((error: unknown) =>
+          this.#logger.error(`${id}: ${(error as Error | null)?.message ?? 'unknown error'}`),
+        )
+        .finally(() => this.#running.delete(running));
     });
-    return running;
   }
 
   /** Renewals that this process is running, of one provider or of all. */
@@ -98,7 +101,10 @@ export class TokenRenewer {
         if (!gate) throw misconfigured();
         const claimedAt = this.clock.monotonic();
         const claimed = await this.store.claim(connection.id, wanting, gate.leaseS, force);
-        if (claimed) return (await this.run(claimed, claimedAt, gate)) ?? this.store.findById(connection.id);
+        if (claimed) {
+          const kept = await this.run({ claimed, claimedAt, state: gate.state });
+          return kept ?? this.store.findById(connection.id);
+        }
       }
       const change = this.notifications.changeOf(connection.id, POLL_MS);
       const row = await this.store.findById(connection.id);

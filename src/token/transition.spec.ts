@@ -120,6 +120,7 @@ describe('after a crash', () => {
     ['has expired', { expiresAt: inSeconds(-1) }],
     ['is not there', { sealedToken: null, expiresAt: null }],
     ['never expires', { expiresAt: null }],
+    ['was itself reported', { reportedVersion: 1 }],
     ['was waited for before', { unknownOutcome: 'crash' as const }],
   ])('probes now where the token %s', (_why, changes) => {
     expect(settleBeforeAsking(crashed(changes), UNKNOWN)).toBeNull();
@@ -257,7 +258,11 @@ describe('a failure that is not about the grant', () => {
   });
 
   it('with no token to wait for, a lost answer is probed after the backoff', () => {
-    for (const changes of [{ sealedToken: null, expiresAt: null }, { expiresAt: inSeconds(-9) }]) {
+    for (const changes of [
+      { sealedToken: null, expiresAt: null },
+      { expiresAt: inSeconds(-9) },
+      { reportedVersion: 1 },
+    ]) {
       const settled = settleFailure(claimed(changes), unavailable(true), UNKNOWN, HALF);
       expect(settled).toMatchObject({ unknownOutcome: 'no_answer', renewInS: 0.5 });
     }

@@ -57,14 +57,15 @@ export function settleBeforeAsking(
 
 /** After asking: what a failure does. Pure; `random` is drawn for backoff only. */
 export function settleFailure(
-  connection: ClaimedConnection,
+  claimed: ClaimedConnection,
   failure: Failure,
   provider: ProviderTraits,
   random: Random,
 ): FailureSettlement {
+  // The lease that told of the crash ends with this attempt: what it left unknown must be written down.
+  const connection = { ...claimed, unknownOutcome: unknownAfter(claimed, provider) };
   // A probe that is refused tells where the lost answer went: the grant was spent by it.
-  const wasProbe =
-    (connection.crashed || connection.unknownOutcome !== null) && !isResendSafe(connection, provider);
+  const wasProbe = connection.unknownOutcome !== null && !isResendSafe(connection, provider);
   switch (failure.kind) {
     case 'grant_refused':
       return dead(connection, wasProbe ? 'lost_in_flight' : failure.code, provider);
@@ -73,7 +74,8 @@ export function settleFailure(
         ? dead(connection, 'lost_in_flight', provider)
         : doubtful(connection, failure.code, provider);
     case 'misconfigured':
-      return retry(connection, failure.code, backoff(connection.consecutiveFailures + 1, random));
+      // The provider's own pause is what holds it back: once that is over, there is no reason to wait longer.
+      return retry(connection, failure.code, 0);
     case 'unavailable': {
       const pause = Math.max(
         backoff(connection.consecutiveFailures + 1, random),
@@ -86,6 +88,15 @@ export function settleFailure(
       return { ...settled, unknownOutcome: 'no_answer', renewInS };
     }
   }
+}
+
+/** What is unknown once this attempt is over without a verdict on the grant. */
+export function unknownAfter(
+  connection: ClaimedConnection,
+  provider: ProviderTraits,
+): ClaimedConnection['unknownOutcome'] {
+  const isNews = connection.crashed && !isResendSafe(connection, provider);
+  return connection.unknownOutcome ?? (isNews ? 'crash' : null);
 }
 
 /** How long callers can be served with the token in hand; one that was reported with a 401 is as good as gone. */

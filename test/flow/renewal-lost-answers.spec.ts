@@ -206,7 +206,8 @@ describe('an answer that was lost', () => {
       const claimed = await store.claim((await row()).id, 1, 20, false);
       if (!open || !claimed) throw new Error('the connection could not be claimed');
       expect(claimed.crashed).toBe(true);
-      await attempt.run(claimed, world.clock.monotonic() - 11_000, open.state);
+      const claim = { claimed, claimedAt: world.clock.monotonic() - 11_000, state: open.state };
+      await attempt.run(claim, () => undefined);
       expect(await renewals()).toBe(0);
       expect(await row()).toMatchObject({ lease_owner: null, unknown_outcome: 'crash' });
     });

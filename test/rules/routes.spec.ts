@@ -1,0 +1,172 @@
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { Controller, Get, Module, RequestMethod, type DynamicModule } from '@nestjs/common';
+import { NestFactory, ModulesContainer } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { AppModule } from '../../src/app.module.js';
+import { PUBLIC, Public, REQUIRES } from '../../src/clients/access.js';
+import { Authentication } from '../../src/clients/authentication.js';
+import { Environment } from '../../src/config/environment.js';
+import { readSettings } from '../../src/config/settings.js';
+import { createAdapter } from '../../src/http/adapter.js';
+import { ask } from '../support/http.js';
+import { ADMIN_KEY, useWorld, type LocalBroker } from '../support/world.js';
+
+type Route = readonly [method: string, path: string, rule: string];
+
+/** What is told about a route: what a caller must be permitted, or that anybody may, or that nobody has thought of it. */
+function ruleOf(handler: object): string {
+  const action: unknown = Reflect.getMetadata(REQUIRES, handler);
+  const isPublic = Reflect.getMetadata(PUBLIC, handler) !== undefined;
+  if (typeof action === 'string' && !isPublic) return action;
+  return isPublic && action === undefined ? 'public' : 'NO RULE';
+}
+
+const asList = (value: unknown): string[] =>
+  [value].flat().map((path) => (typeof path === 'string' ? path : ''));
+
+/** Every route of every controller that the application holds, as Nest's own metadata has it. */
+function routesOf(modules: ModulesContainer): Route[] {
+  const controllers = [...modules.values()].flatMap((module) => [...module.controllers.values()]);
+  return controllers.flatMap(({ metatype }) => {
+    if (typeof metatype !== 'function') return [];
+    const prototype = metatype.prototype as Record<string, object>;
+    const names = Object.getOwnPropertyNames(prototype).filter((name) => name !== 'constructor');
+    return names.flatMap((name) => {
+      const handler = prototype[name];
+      const method: unknown = handler && Reflect.getMetadata('method', handler);
+      if (!handler || typeof method !== 'number') return [];
+      const paths = asList(Reflect.getMetadata('path', metatype)).flatMap((prefix) =>
+        asList(Reflect.getMetadata('path', handler)).map((path) => `/${prefix}/${path}`),
+      );
+      return paths.map((path): Route => [
+        RequestMethod[method] ?? '?',
+        path.replace(/\/{2,}/g, '/').replace(/(.)\/$/, '$1'),
+        ruleOf(handler),
+      ]);
+    });
+  });
+}
+
+const byPath = ([m1, p1]: Route, [m2, p2]: Route): number => (`${p1} ${m1}` < `${p2} ${m2}` ? -1 : 1);
+
+const TOKENS = '/v1/tokens/:provider/companies/:companyId';
+const CONNECTIONS = '/v1/connections/:provider/companies/:companyId';
+
+/** All that the broker answers, and who may ask for it. A new route belongs here before it belongs anywhere. */
+const EXPECTED: Route[] = [
+  ['GET', '/fp/auth', 'public'],
+  ['GET', '/fp/install', 'public'],
+  ['GET', '/health/live', 'public'],
+  ['GET', '/health/ready', 'public'],
+  ['GET', '/health/startup', 'public'],
+  ['GET', '/metrics', 'public'],
+  ['GET', '/v1/connections', 'connection:read'],
+  ['GET', '/v1/connections/:connectionId', 'connection:read'],
+  ['DELETE', '/v1/connections/:connectionId', 'connection:write'],
+  ['POST', '/v1/connections/:connectionId/renew', 'connection:renew'],
+  ['PUT', CONNECTIONS, 'connection:write'],
+  ['PUT', `${CONNECTIONS}/locations/:locationId`, 'connection:write'],
+  ['GET', TOKENS, 'token:read'],
+  ['GET', `${TOKENS}/locations/:locationId`, 'token:read'],
+  ['POST', `${TOKENS}/report`, 'token:report'],
+  ['POST', `${TOKENS}/locations/:locationId/report`, 'token:report'],
+];
+
+@Controller('v1/forgotten')
+class ForgetfulController {
+  @Get('rule')
+  withoutRule(): string {
+    return 'this must never be read';
+  }
+
+  @Get('public')
+  @Public('to show that only the other one is refused')
+  withRule(): string {
+    return 'this may';
+  }
+}
+
+@Module({ controllers: [ForgetfulController] })
+class ForgetfulModule {}
+
+describe('the routes', () => {
+  const world = useWorld();
+  let broker: LocalBroker;
+
+  beforeAll(async () => {
+    broker = await world.local();
+  });
+
+  it('are these, each with a rule', () => {
+    const routes = routesOf(broker.broker.app.get(ModulesContainer));
+    expect([...routes].sort(byPath)).toEqual([...EXPECTED].sort(byPath));
+    expect(routes.filter(([, , rule]) => rule === 'NO RULE')).toEqual([]);
+  });
+
+  it('are all that the HTTP server answers', () => {
+    const fastify = broker.broker.app.getHttpAdapter().getInstance();
+    for (const [method, url] of EXPECTED)
+      expect([url, fastify.hasRoute({ method, url })]).toEqual([url, true]);
+    const printed = fastify
+      .printRoutes({ commonPrefix: false, includeHooks: false })
+      .match(/\((?:[A-Z, ]+)\)/g);
+    const verbs = (printed ?? []).flatMap((list) => list.slice(1, -1).split(', '));
+    // Beside each GET stands a HEAD, which Fastify adds.
+    const gets = EXPECTED.filter(([method]) => method === 'GET').length;
+    expect(verbs).toHaveLength(EXPECTED.length + gets);
+  });
+
+  it('under /v1 are answered to nobody without a key, and on the public port to nobody at all', async () => {
+    for (const [method, path] of EXPECTED) {
+      const url = path.replace(/:\w+/g, '1');
+      const inside = await ask(method, `${broker.api}${url}`);
+      const outside = await ask(method, `${broker.public}${url}`);
+      const isBrowsers = url.startsWith('/fp/');
+      expect([url, inside.status === 401]).toEqual([url, url.startsWith('/v1/')]);
+      expect([url, inside.status === 404]).toEqual([url, isBrowsers]);
+      expect([url, outside.status === 404]).toEqual([url, !isBrowsers]);
+    }
+  });
+
+  it('that do not exist are 404 on the public port, whatever they begin with', async () => {
+    for (const path of [
+      '/v1/nothing',
+      '/v1/',
+      '/v1',
+      '/docs',
+      '/',
+      '/fp/nothing',
+      '/%2e%2e/v1/connections',
+    ]) {
+      const { status, body } = await ask('GET', `${broker.public}${path}`);
+      expect([path, status, body['code']]).toEqual([path, 404, 'not_found']);
+    }
+  });
+
+  it('that nobody gave a rule are found, and refused even to the holder of every permission', async () => {
+    const environment = new Environment(world.environment());
+    const settings = readSettings(environment);
+    const whole: DynamicModule = AppModule.with(settings, world.clock);
+    const app = await NestFactory.create<NestFastifyApplication>(
+      { ...whole, imports: [...(whole.imports ?? []), ForgetfulModule] },
+      createAdapter([]),
+      { bodyParser: false, logger: false },
+    );
+    app.get(Authentication).guard(app.getHttpAdapter().getInstance());
+    await app.init();
+    const found = routesOf(app.get(ModulesContainer)).filter(([, path]) => path.startsWith('/v1/forgotten'));
+    expect(found).toEqual([
+      ['GET', '/v1/forgotten/rule', 'NO RULE'],
+      ['GET', '/v1/forgotten/public', 'public'],
+    ]);
+    const headers = { authorization: `Bearer ${ADMIN_KEY}` };
+    const refused = await app.inject({ method: 'GET', url: '/v1/forgotten/rule', headers });
+    expect([refused.statusCode, refused.json()]).toEqual([
+      403,
+      expect.objectContaining({ code: 'forbidden' }),
+    ]);
+    expect((await app.inject({ method: 'GET', url: '/v1/forgotten/public', headers })).body).toBe('this may');
+    await app.close();
+    environment.close();
+  });
+});
