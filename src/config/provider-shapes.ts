@@ -52,7 +52,7 @@ export class ProviderShape {
   @IsOptional() @IsIn(['none', 'grace', 'strict', 'unknown']) rotation?: Rotation;
   @IsOptional() @IsArray() @IsString({ each: true }) dead_grant_codes?: string[];
   @IsOptional() @Matches(DURATION, { message: 'must be a duration like 10s' }) timeout?: string;
-  @IsOptional() @Matches(/^\d{1,6}\/s$/, { message: 'must be a rate like 50/s' }) rate?: string;
+  @IsOptional() @Matches(/^[1-9]\d{0,5}\/s$/, { message: 'must be a rate like 50/s' }) rate?: string;
   @IsOptional() @IsInt() @Min(1) @Max(1_000) concurrency?: number;
   @IsOptional()
   @IsArray()

@@ -8,6 +8,6 @@ export function parseDuration(text: string): number | undefined {
 
 /** `50/s` as calls a second; undefined where the text is none. */
 export function parseRate(text: string): number | undefined {
-  const match = /^(\d{1,6})\/s$/.exec(text);
-  return match && Number(match[1]) > 0 ? Number(match[1]) : undefined;
+  const match = /^([1-9]\d{0,5})\/s$/.exec(text);
+  return match ? Number(match[1]) : undefined;
 }

@@ -86,6 +86,15 @@ export class BrowserError extends Error {
     );
   }
 
+  static nonsense(again: string): BrowserError {
+    return new BrowserError(
+      'provider_protocol_error',
+      'Fynd answered something unexpected',
+      'Nothing was changed. Wait a minute and begin again.',
+      again,
+    );
+  }
+
   static misconfigured(): BrowserError {
     return new BrowserError(
       'provider_misconfigured',

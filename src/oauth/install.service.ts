@@ -1,4 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
+import { MADE_NO_SENSE } from '../provider/verdict.js';
 import { GrantKeeper } from '../token/grant-keeper.js';
 import { BrowserError } from './browser-error.js';
 import { ConsumedStateStore } from './consumed-state.store.js';
@@ -98,6 +99,7 @@ export class InstallService {
     this.#logger.warn(`${provider.name}: a consent could not be redeemed (${outcome.code})`);
     const again = provider.reauthorizeUrl(companyId);
     if (outcome.kind === 'misconfigured') return BrowserError.misconfigured();
+    if (MADE_NO_SENSE.has(outcome.code)) return BrowserError.nonsense(again);
     return outcome.kind === 'unavailable' ? BrowserError.unavailable(again) : BrowserError.refusedCode(again);
   }
 }

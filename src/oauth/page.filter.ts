@@ -18,9 +18,9 @@ export class PageFilter implements ExceptionFilter {
       const stack = (error as { stack?: string } | null)?.stack;
       this.#logger.error(`${request.routeOptions.url} ${request.id}`, stack);
     }
+    if (problem.status === 503) void reply.header('retry-after', '30');
     if (/\bjson\b/.test(request.headers.accept ?? '')) return sendProblem(problem, request, reply);
     const shown = error instanceof BrowserError ? error : BrowserError.broken(problem.code);
-    if (problem.status === 503) void reply.header('retry-after', '30');
     void reply
       .status(problem.status)
       .headers(PAGE_HEADERS)

@@ -9,6 +9,9 @@ export interface VerdictContext {
   readonly hasRenewed: boolean;
 }
 
+/** The codes of answers that came and made no sense. */
+export const MADE_NO_SENSE: ReadonlySet<string> = new Set<FailureCode>(['malformed_answer', 'token_missing']);
+
 export type Failure = Exclude<Outcome, { kind: 'issued' }>;
 
 type Answer = Extract<UpstreamResult, { kind: 'answered' }>;

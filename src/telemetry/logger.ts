@@ -29,4 +29,10 @@ export class BrokerLogger extends ConsoleLogger {
     if (this.level !== 'debug' && FRAMEWORK.has(String(rest.at(-1)))) return;
     super.log(message, ...rest);
   }
+
+  override error(message: unknown, ...rest: unknown[]): void {
+    // What ends the start is thrown on to main.ts, which tells it once.
+    if (rest.at(-1) === 'ExceptionHandler') return;
+    super.error(message, ...rest);
+  }
 }

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Caller } from '../clients/caller.js';
 import { ProviderRegistry } from '../provider/provider-registry.js';
 import type { IssuedToken, OfferedCredential, Outcome, TokenProvider } from '../provider/token-provider.js';
+import { MADE_NO_SENSE } from '../provider/verdict.js';
 import type { Subject } from '../shared/ids.js';
 import { Problem, type ProblemCode } from '../shared/problem.js';
 import type { Connection } from './connection.js';
@@ -79,7 +80,7 @@ function asProblem(outcome: Exclude<Outcome, { kind: 'issued' }>): Problem {
       `The provider could not judge the credential (${outcome.code}).`,
     );
   }
-  const noSense = outcome.code === 'malformed_answer' || outcome.code === 'token_missing';
+  const noSense = MADE_NO_SENSE.has(outcome.code);
   const code: ProblemCode = noSense ? 'provider_protocol_error' : 'provider_unavailable';
   return new Problem(code, `The credential could not be proven (${outcome.code}); nothing was changed.`, {
     ...(noSense ? {} : { retry_after: Math.max(1, Math.ceil(outcome.retryAfterSeconds ?? 5)) }),

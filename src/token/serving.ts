@@ -1,3 +1,4 @@
+import { MADE_NO_SENSE } from '../provider/verdict.js';
 import type { ProblemCode } from '../shared/problem.js';
 import { isReported, remainingSeconds, type Connection } from './connection.js';
 
@@ -22,7 +23,7 @@ export type Verdict =
 /** The part of a provider's lifetime up to which `min_ttl` is honoured, so that no reader causes a renewal at every call. */
 const HONOURED_PART = 0.9;
 
-/** Our failure codes that mean: the broker's registration is wrong, or the answer made no sense. */
+/** Our failure codes that mean: the broker's registration is wrong. */
 const MISCONFIGURED = new Set([
   'client_refused',
   'request_refused',
@@ -30,7 +31,6 @@ const MISCONFIGURED = new Set([
   'redirected',
   'private_address',
 ]);
-const NO_SENSE = new Set(['malformed_answer', 'token_missing']);
 
 /** Serves, renews or refuses: the whole of what a read may come to, in the order of the contract. Pure. */
 export function judge(connection: Connection, wish: Wish): Verdict {
@@ -85,7 +85,7 @@ export function failureProblem(connection: Connection): ProblemCode {
   if (MISCONFIGURED.has(code)) return 'provider_misconfigured';
   // Without a suspicion against the grant, a bare refusal was put down to our registration.
   if (code === 'refused_without_code' && connection.status === 'active') return 'provider_misconfigured';
-  return NO_SENSE.has(code) ? 'provider_protocol_error' : 'provider_unavailable';
+  return MADE_NO_SENSE.has(code) ? 'provider_protocol_error' : 'provider_unavailable';
 }
 
 function isBackingOff(connection: Connection): boolean {

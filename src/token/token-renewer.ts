@@ -38,7 +38,8 @@ export class TokenRenewer {
    * @param force also before a backoff is over: for operators
    */
   async renew(connection: Connection, wanting: number, force = false): Promise<Connection | undefined> {
-    const key = `${connection.id} ${wanting} ${force}`;
+    // A grant that was changed from outside is another one: its renewal is not the one that may be running.
+    const key = `${connection.id} ${connection.grantVersion} ${wanting} ${force}`;
     let flight = this.#flights.get(key);
     if (!flight) {
       // Detached: a caller who hangs up takes nothing with it.
