@@ -50,6 +50,8 @@ export class Environment {
     }
     this.#listeners.set(name, new Set([listener]));
     watchFile(path, { interval: WATCH_EVERY_MS, persistent: false }, () => this.#reread(name, path));
+    // What changed between the first read and the first look of the watch would go unnoticed.
+    setTimeout(() => this.#reread(name, path), WATCH_EVERY_MS).unref();
   }
 
   /** Stops watching every file. */

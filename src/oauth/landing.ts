@@ -5,10 +5,11 @@ const MOST_DECODINGS = 5;
 /** A path that stays on its origin however often somebody behind us decodes it. */
 export function isSafePath(path: string): boolean {
   if (path.length > LONGEST_PATH) return false;
+  if (/[^\x21-\x7e]/.test(path)) return false;
   let decoded = path;
   for (let round = 0; round < MOST_DECODINGS; round += 1) {
-    // One slash to begin with, no second one, no backslash that a browser takes for one, nothing that it strips.
-    if (!/^\/(?!\/)[^\\]*$/.test(decoded) || /[^\x21-\x7e]/.test(decoded)) return false;
+    // One slash to begin with, no second one, no backslash that a browser takes for one, nothing that it strips or hides.
+    if (!/^\/(?!\/)/.test(decoded) || /[\\\p{Cc}\p{Cf}]/u.test(decoded)) return false;
     const next = tryDecode(decoded);
     if (next === undefined) return false;
     if (next === decoded) return true;

@@ -5,6 +5,9 @@ import { Problem } from '../shared/problem.js';
 import { BrowserError } from './browser-error.js';
 import { page, PAGE_HEADERS } from './page.js';
 
+/** When a seller may try again where the provider is away. */
+const RETRY_AFTER_S = 30;
+
 /** Answers a browser's errors with a page, and a program that asks for JSON with the same as a problem. */
 @Catch()
 export class PageFilter implements ExceptionFilter {
@@ -13,12 +16,13 @@ export class PageFilter implements ExceptionFilter {
   catch(error: unknown, host: ArgumentsHost): void {
     const request = host.switchToHttp().getRequest<FastifyRequest>();
     const reply = host.switchToHttp().getResponse<FastifyReply>();
-    const problem = error instanceof BrowserError ? new Problem(error.code, error.text) : asProblem(error);
+    const problem = error instanceof BrowserError ? problemOf(error) : asProblem(error);
     if (problem.code === 'internal_error') {
       const stack = (error as { stack?: string } | null)?.stack;
       this.#logger.error(`${request.routeOptions.url} ${request.id}`, stack);
     }
-    if (problem.status === 503) void reply.header('retry-after', '30');
+    const { retry_after: retryAfter } = problem.extensions;
+    if (retryAfter !== undefined) void reply.header('retry-after', String(retryAfter));
     if (/\bjson\b/.test(request.headers.accept ?? '')) return sendProblem(problem, request, reply);
     const shown = error instanceof BrowserError ? error : BrowserError.broken(problem.code);
     void reply
@@ -32,4 +36,8 @@ export class PageFilter implements ExceptionFilter {
         ),
       );
   }
+}
+
+function problemOf({ code, text }: BrowserError): Problem {
+  return new Problem(code, text, code === 'provider_unavailable' ? { retry_after: RETRY_AFTER_S } : {});
 }

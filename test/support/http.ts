@@ -44,13 +44,17 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Polls every 20 ms until `look` gives something; the test's own time limit ends the wait. */
+/** Longer than anything that a test waits for, and shorter than a test's own time limit, after which nothing would end it. */
+const PATIENCE_MS = 25_000;
+
+/** Polls every 20 ms until `look` gives something. */
 export async function eventually<T>(
   look: () => Promise<T | undefined | null | false> | T | undefined | null | false,
 ): Promise<T> {
-  for (;;) {
+  for (const until = Date.now() + PATIENCE_MS; Date.now() < until;) {
     const found = await look();
     if (found !== undefined && found !== null && found !== false) return found;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+  throw new Error(`this never came true: ${String(look)}`);
 }
