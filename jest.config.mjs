@@ -15,5 +15,7 @@ export default {
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   testTimeout: 30_000,
+  // jest would leave one core idle; most of the tests wait for processes and sockets.
+  maxWorkers: '100%',
   collectCoverageFrom: ['src/**/*.ts'],
 };
