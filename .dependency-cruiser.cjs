@@ -62,7 +62,7 @@ module.exports = {
     {
       name: 'nothing-imports-tests',
       severity: 'error',
-      from: { path: '^src/|^simulator/' },
+      from: { path: '^src/|^simulator/', pathNot: '\\.spec\\.ts$' },
       to: { path: '^test/' },
     },
   ],

@@ -12,7 +12,7 @@ import {
   type Arbitrary,
 } from 'fast-check';
 import type { Failure } from '../provider/verdict.js';
-import type { Sealed } from '../shared/secret.js';
+import { aConnection, inSeconds } from '../../test/support/connections.js';
 import { isReported, remainingSeconds, type ClaimedConnection } from './connection.js';
 import {
   isResendSafe,
@@ -22,7 +22,6 @@ import {
   type ProviderTraits,
 } from './transition.js';
 
-const START = new Date('2026-01-01T00:00:00Z');
 const DEAD_GRANT = 'reauthorization_required';
 
 /** One attempt: what goes wrong in it, and how. */
@@ -66,40 +65,9 @@ const connections: Arbitrary<ClaimedConnection> = record({
   refreshTokenKept: option(boolean()),
   isReported: boolean(),
 }).map(({ lifeS, hasToken, refreshTokenKept, isReported }) => ({
-  id: 'id',
-  provider: 'p',
-  companyId: '42',
-  locationId: null,
-  now: START,
-  status: 'active',
-  statusReason: null,
-  scopes: [],
-  grantVersion: 1,
-  sealedGrant: Buffer.from('grant') as Sealed,
-  tokenVersion: hasToken ? 1 : 0,
-  sealedToken: hasToken ? (Buffer.from('token') as Sealed) : null,
-  tokenType: null,
-  tokenFingerprint: null,
-  issuedAt: null,
-  expiresAt: hasToken && lifeS !== null ? new Date(START.getTime() + lifeS * 1_000) : null,
-  renewedLifetimeS: null,
-  renewAt: START,
-  lastRenewedAt: null,
-  lastError: null,
-  consecutiveFailures: 0,
-  refusals: 0,
-  leaseOwner: null,
-  leaseUntil: null,
-  leaseEpoch: '0',
-  attempts: 0,
-  unknownOutcome: null,
-  crashes: 0,
-  rotateBy: null,
-  refreshTokenKept,
-  reportedVersion: isReported ? 1 : null,
-  reportedAt: null,
-  createdAt: START,
-  updatedAt: START,
+  ...aConnection({ refreshTokenKept, reportedVersion: isReported ? 1 : null }),
+  ...(hasToken ? {} : { tokenVersion: 0, sealedToken: null }),
+  expiresAt: hasToken && lifeS !== null ? inSeconds(lifeS) : null,
   crashed: false,
 }));
 

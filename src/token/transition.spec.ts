@@ -1,59 +1,18 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Rotation } from '../config/provider-shapes.js';
 import type { Failure } from '../provider/verdict.js';
-import type { Sealed } from '../shared/secret.js';
+import { aConnection, inSeconds } from '../../test/support/connections.js';
 import type { ClaimedConnection } from './connection.js';
 import { isResendSafe, settleBeforeAsking, settleFailure, type ProviderTraits } from './transition.js';
 
-const NOW = new Date('2026-01-01T00:00:00Z');
 const HALF = (): number => 0.5;
 const LIFE_S = 1_000;
 /** A token is served until shortly before its end, so that is when a probe is due. */
 const PUT_OFF_S = LIFE_S - 45;
 
-function inSeconds(seconds: number): Date {
-  return new Date(NOW.getTime() + seconds * 1_000);
-}
-
 function claimed(changes: Partial<ClaimedConnection> = {}): ClaimedConnection {
-  return {
-    id: 'id',
-    provider: 'p',
-    companyId: '42',
-    locationId: null,
-    now: NOW,
-    status: 'active',
-    statusReason: null,
-    scopes: [],
-    grantVersion: 1,
-    sealedGrant: Buffer.from('grant') as Sealed,
-    tokenVersion: 1,
-    sealedToken: Buffer.from('token') as Sealed,
-    tokenType: 'Bearer',
-    tokenFingerprint: 'f',
-    issuedAt: NOW,
-    expiresAt: inSeconds(LIFE_S),
-    renewedLifetimeS: null,
-    renewAt: NOW,
-    lastRenewedAt: null,
-    lastError: null,
-    consecutiveFailures: 0,
-    refusals: 0,
-    leaseOwner: 'me',
-    leaseUntil: inSeconds(20),
-    leaseEpoch: '1',
-    attempts: 1,
-    unknownOutcome: null,
-    crashes: 0,
-    rotateBy: null,
-    refreshTokenKept: null,
-    reportedVersion: null,
-    reportedAt: null,
-    createdAt: NOW,
-    updatedAt: NOW,
-    crashed: false,
-    ...changes,
-  };
+  const lease = { leaseOwner: 'me', leaseUntil: inSeconds(20), crashed: false };
+  return { ...aConnection({ expiresAt: inSeconds(LIFE_S) }), ...lease, ...changes };
 }
 
 const rotating = (rotation: Rotation): ProviderTraits => ({ rotation, mintsFromCredential: false });

@@ -2,9 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
-import { TokenRenewer } from '../../src/token/token-renewer.js';
-import { eventually, type Json } from '../support/http.js';
+import type { Json } from '../support/http.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
 
 /** A provider that gives up soon, and whose refresh tokens may be sent twice: failures back off and nothing else. */
@@ -43,17 +41,6 @@ describe('while a provider fails', () => {
     );
     if (!found) throw new Error('there is no connection');
     return found;
-  }
-
-  /** Lets the schedule look, and all that it begins end. */
-  async function settle(): Promise<void> {
-    const { app } = broker.broker;
-    let looks = 0;
-    await app.get(RenewalSchedule).tick();
-    // A look that was under way already goes on for a moment, and then looks once more.
-    await eventually(() => (looks += 1) > 1);
-    await app.get(RenewalSchedule).tick();
-    await eventually(() => app.get(TokenRenewer).countRunning() === 0);
   }
 
   const failing = (fault: Json): Promise<unknown> =>
@@ -104,7 +91,7 @@ describe('while a provider fails', () => {
     await failing(fault);
 
     await world.advance(3_000);
-    await settle();
+    await world.settle(broker);
     const failed = await row();
     expect(failed).toMatchObject({ status: 'active', last_error: lastError, refusals: 0, token_version: 1 });
     expect([failed['sealed_token'], failed['sealed_grant']]).toEqual([
@@ -124,7 +111,7 @@ describe('while a provider fails', () => {
 
     await world.simulator.control('DELETE', 'faults');
     await world.advance(301);
-    await settle();
+    await world.settle(broker);
     expect(await row()).toMatchObject({
       status: 'active',
       token_version: 2,
@@ -144,11 +131,11 @@ describe('while a provider fails', () => {
   it('it is asked ever more rarely', async () => {
     await failing({ status: 500 });
     await world.advance(3_000);
-    await settle();
+    await world.settle(broker);
     // Each step passes the longest backoff that there is, so each has one attempt or, by luck of the jitter, a few more.
     for (let step = 0; step < 12; step += 1) {
       await world.advance(301);
-      await settle();
+      await world.settle(broker);
     }
     const { consecutive_failures: failures, renewsIn } = await row();
     expect(failures).toBeGreaterThanOrEqual(13);
@@ -165,23 +152,23 @@ describe('while a provider fails', () => {
       const date = new Date(world.clock.now().getTime() + (due + 600) * 1_000).toUTCString();
       await failing({ status: 429, retry_after: form === 'seconds' ? 600 : date, times: 1 });
       await world.advance(due);
-      await settle();
+      await world.settle(broker);
       expect(await calls()).toBe(1);
       const { renewsIn } = await row();
       expect(Math.abs(renewsIn - 600)).toBeLessThan(10);
 
       await world.advance(renewsIn - 5);
-      await settle();
+      await world.settle(broker);
       expect([await calls(), (await row())['token_version']]).toEqual([1, 1]);
       await world.advance(7);
-      await settle();
+      await world.settle(broker);
       expect([await calls(), (await row())['token_version']]).toEqual([2, 2]);
     });
 
     it('of a day is capped at 15 min', async () => {
       await failing({ status: 503, retry_after: 86_400 });
       await world.advance(3_000);
-      await settle();
+      await world.settle(broker);
       const { renewsIn } = await row();
       expect(renewsIn).toBeGreaterThan(890);
       expect(renewsIn).toBeLessThanOrEqual(900);
@@ -190,7 +177,7 @@ describe('while a provider fails', () => {
     it('is told to callers whose token is too short', async () => {
       await failing({ status: 429, retry_after: 120 });
       await world.advance(3_601);
-      await settle();
+      await world.settle(broker);
       const refused = await fetchToken();
       expect(refused.status).toBe(503);
       expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(110);

@@ -1,8 +1,6 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
-import { TokenRenewer } from '../../src/token/token-renewer.js';
 import { eventually, type Answer, type Json } from '../support/http.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
 
@@ -67,7 +65,7 @@ describe('an answer that comes late', () => {
 
   beforeEach(async () => {
     cable.mend();
-    await settle();
+    await world.settle(broker);
     await world.sql('truncate connections, provider_states');
   });
 
@@ -75,16 +73,6 @@ describe('an answer that comes late', () => {
     const [found] = await world.sql<Json & { id: string }>('select * from connections');
     if (!found) throw new Error('there is no connection');
     return found;
-  }
-
-  /** Lets the schedule look, and all that it begins end. */
-  async function settle(): Promise<void> {
-    const { app } = broker.broker;
-    let looks = 0;
-    await app.get(RenewalSchedule).tick();
-    await eventually(() => (looks += 1) > 1);
-    await app.get(RenewalSchedule).tick();
-    await eventually(() => app.get(TokenRenewer).countRunning() === 0);
   }
 
   /** A caller wants more than there is, and the provider keeps it waiting. */
@@ -108,7 +96,7 @@ describe('an answer that comes late', () => {
       await world.advance(21);
       await eventually(async () => (await row())['unknown_outcome'] === 'crash');
       await release();
-      await settle();
+      await world.settle(broker);
       expect(await row()).toMatchObject({
         token_version: 2,
         status: 'active',
@@ -127,7 +115,7 @@ describe('an answer that comes late', () => {
       await eventually(async () => (await row())['token_version'] === 3);
       const newer = await row();
       await release();
-      await settle();
+      await world.settle(broker);
       const after = await row();
       expect([after['token_version'], after['sealed_token']]).toEqual([3, newer['sealed_token']]);
     });
@@ -140,7 +128,7 @@ describe('an answer that comes late', () => {
       await world.install(broker, '42');
       const adopted = await row();
       await release();
-      await settle();
+      await world.settle(broker);
       expect(await row()).toEqual(adopted);
     });
 
@@ -149,7 +137,7 @@ describe('an answer that comes late', () => {
       await holdRenewal({ status: 400, body: { error: 'invalid_grant' } });
       await world.install(broker, '42');
       await release();
-      await settle();
+      await world.settle(broker);
       expect(await row()).toMatchObject({ status: 'active', last_error: null, consecutive_failures: 0 });
     });
 
@@ -158,7 +146,7 @@ describe('an answer that comes late', () => {
       await holdRenewal();
       await world.api(broker, 'DELETE', `/v1/connections/${(await row()).id}`);
       await release();
-      await settle();
+      await world.settle(broker);
       expect(await row()).toMatchObject({ status: 'revoked', sealed_token: null, sealed_grant: null });
     });
   });
@@ -174,7 +162,7 @@ describe('an answer that comes late', () => {
       expect(await row()).toMatchObject({ token_version: 1 });
       cable.mend();
       await eventually(async () => (await row())['token_version'] === 2);
-      await settle();
+      await world.settle(broker);
       expect((await world.simulator.ledger()).counters).toMatchObject({ renewals: 1, reused: 0 });
       expect(await row()).toMatchObject({ status: 'active', lease_owner: null, unknown_outcome: null });
     });
@@ -187,7 +175,7 @@ describe('an answer that comes late', () => {
       const patience = new Promise((resolve) => setTimeout(resolve, 3_000, 'nobody was answered within 3 s'));
       const answered = await Promise.race([reading.then(({ body }) => body), patience]);
       cable.mend();
-      await settle();
+      await world.settle(broker);
       expect(answered).toMatchObject({ version: 2 });
     });
 
@@ -207,7 +195,7 @@ describe('an answer that comes late', () => {
         return cancelled.length > 0;
       });
       await world.sql('rollback');
-      await settle();
+      await world.settle(broker);
       expect(await row()).toMatchObject({ token_version: 2, lease_owner: null });
       expect(await renewals()).toBe(1);
     });

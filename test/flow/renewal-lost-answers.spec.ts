@@ -2,8 +2,6 @@ import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { ConnectionStore } from '../../src/token/connection.store.js';
 import { RenewalAttempt } from '../../src/token/renewal-attempt.js';
 import { RenewalGate } from '../../src/token/renewal-gate.js';
-import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
-import { TokenRenewer } from '../../src/token/token-renewer.js';
 import { eventually, type Json } from '../support/http.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
 
@@ -31,24 +29,13 @@ describe('an answer that was lost', () => {
     return found;
   }
 
-  /** Lets the schedule look, and all that it begins end. */
-  async function settle(): Promise<void> {
-    const { app } = broker.broker;
-    let looks = 0;
-    await app.get(RenewalSchedule).tick();
-    // A look that was under way already goes on for a moment, and then looks once more.
-    await eventually(() => (looks += 1) > 1);
-    await app.get(RenewalSchedule).tick();
-    await eventually(() => app.get(TokenRenewer).countRunning() === 0);
-  }
-
   /** Installs, and has the first renewal fail in this way, once, when it is due. */
   async function loseFirstAnswer(fault: Json, rotation: 'none' | 'strict'): Promise<void> {
     await world.simulator.settings('fynd', { rotation });
     await world.install(broker, '42');
     await world.simulator.fault({ provider: 'fynd', operation: 'renew', times: 1, ...fault });
     await world.advance(2_900);
-    await settle();
+    await world.settle(broker);
   }
 
   const fetchToken = (): ReturnType<typeof world.api> =>
@@ -71,11 +58,11 @@ describe('an answer that was lost', () => {
     expect((await fetchToken()).body).toMatchObject({ version: 1, stale: true });
 
     await world.advance(remaining - 50);
-    await settle();
+    await world.settle(broker);
     await Promise.all(Array.from({ length: 10 }, () => fetchToken()));
     expect(await renewals()).toBe(1);
     await world.advance(6);
-    await settle();
+    await world.settle(broker);
     expect(await renewals()).toBe(2);
     expect(await row()).toMatchObject({ status: 'active', unknown_outcome: null, token_version: 2 });
   });
@@ -89,7 +76,7 @@ describe('an answer that was lost', () => {
   it('may have rotated the refresh token: then the probe is refused, and tells so', async () => {
     await loseFirstAnswer({ lost_reply: true }, 'strict');
     await world.advance((await row()).remaining - 44);
-    await settle();
+    await world.settle(broker);
     expect(await row()).toMatchObject({
       status: 'reauthorization_required',
       status_reason: 'lost_in_flight',
@@ -97,7 +84,7 @@ describe('an answer that was lost', () => {
       renew_at: null,
     });
     await world.advance(3_600);
-    await settle();
+    await world.settle(broker);
     expect((await world.simulator.ledger()).counters).toMatchObject({ renewals: 2, reused: 1 });
   });
 
@@ -106,9 +93,9 @@ describe('an answer that was lost', () => {
     await world.sql(`insert into provider_states (provider, renewal_dialect) values ('fynd', 'document')`);
     await loseFirstAnswer({ lost_reply: true }, 'strict');
     await world.advance((await row()).remaining - 44);
-    await settle();
+    await world.settle(broker);
     await world.advance(3_600);
-    await settle();
+    await world.settle(broker);
     expect(await row()).toMatchObject({
       status: 'reauthorization_required',
       status_reason: 'lost_in_flight',
@@ -120,10 +107,10 @@ describe('an answer that was lost', () => {
     await loseFirstAnswer({ lost_reply: true, times: 4 }, 'none');
     await world.advance((await row()).remaining - 44);
     for (let probe = 0; probe < 4; probe += 1) {
-      await settle();
+      await world.settle(broker);
       await world.advance(301);
     }
-    await settle();
+    await world.settle(broker);
     expect(await row()).toMatchObject({ status: 'active', unknown_outcome: null, token_version: 2 });
   });
 
@@ -135,9 +122,9 @@ describe('an answer that was lost', () => {
       await world.api(broker, 'POST', `/v1/connections/${(await row()).id}/renew`);
       await world.simulator.fault({ provider: 'fynd', operation: 'renew', times: 1, lost_reply: true });
       await world.advance(2_900);
-      await settle();
+      await world.settle(broker);
       await world.advance(1);
-      await settle();
+      await world.settle(broker);
       expect(await row()).toMatchObject({ token_version: 3 });
       expect((await row()).remaining).toBeGreaterThan(3_500);
     },
@@ -147,7 +134,7 @@ describe('an answer that was lost', () => {
     await world.keepKonnect(broker, '42');
     await world.simulator.fault({ provider: 'konnect', times: 2, lost_reply: true });
     await world.advance(2_900);
-    await settle();
+    await world.settle(broker);
     expect(await row()).toMatchObject({ unknown_outcome: null, status: 'active' });
     await eventually(async () => (await row())['token_version'] === 2);
     expect((await world.simulator.ledger('?provider=konnect')).counters['calls']).toBe(4);
@@ -165,7 +152,7 @@ describe('an answer that was lost', () => {
     it('is probed when the token in hand is nearly gone', async () => {
       await world.install(broker, '42');
       await crash();
-      await settle();
+      await world.settle(broker);
       const { remaining, renewsIn, ...lost } = await row();
       expect(lost).toMatchObject({
         unknown_outcome: 'crash',
@@ -176,7 +163,7 @@ describe('an answer that was lost', () => {
       expect(Math.abs((renewsIn ?? NaN) - (remaining - 45))).toBeLessThan(1);
       expect(await renewals()).toBe(0);
       await world.advance(remaining - 44);
-      await settle();
+      await world.settle(broker);
       expect(await renewals()).toBe(1);
       expect(await row()).toMatchObject({ unknown_outcome: null, crashes: 0, token_version: 2 });
     });
@@ -187,7 +174,7 @@ describe('an answer that was lost', () => {
         await crash();
         if (count < 4) await world.sql('update connections set crashes = $1', [count]);
       }
-      await settle();
+      await world.settle(broker);
       expect(await row()).toMatchObject({
         status: 'reauthorization_required',
         status_reason: 'lost_in_flight',

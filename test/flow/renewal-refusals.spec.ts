@@ -3,8 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { ProviderRegistry } from '../../src/provider/provider-registry.js';
-import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
-import { TokenRenewer } from '../../src/token/token-renewer.js';
 import { eventually, type Json } from '../support/http.js';
 import { API_SECRET, useWorld, type LocalBroker } from '../support/world.js';
 
@@ -24,7 +22,7 @@ describe('when a provider refuses', () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   beforeEach(async () => {
-    await settle();
+    await world.settle(broker);
     await world.sql('truncate connections, provider_states');
   });
 
@@ -38,17 +36,6 @@ describe('when a provider refuses', () => {
     const [found] = await rows();
     if (!found) throw new Error('there is no connection');
     return found;
-  }
-
-  /** Lets the schedule look, and all that it begins end. */
-  async function settle(): Promise<void> {
-    const { app } = broker.broker;
-    let looks = 0;
-    await app.get(RenewalSchedule).tick();
-    // A look that was under way already goes on for a moment, and then looks once more.
-    await eventually(() => (looks += 1) > 1);
-    await app.get(RenewalSchedule).tick();
-    await eventually(() => app.get(TokenRenewer).countRunning() === 0);
   }
 
   async function renewNow(): Promise<Json> {
@@ -66,7 +53,7 @@ describe('when a provider refuses', () => {
       await world.install(broker, '42');
       await refusing({ status: 400, body: { error: 'invalid_grant' } });
       await world.advance(3_000);
-      await settle();
+      await world.settle(broker);
     });
 
     it('it is dead, and nobody asks again', async () => {
@@ -76,7 +63,7 @@ describe('when a provider refuses', () => {
         renew_at: null,
       });
       await world.advance(3_600);
-      await settle();
+      await world.settle(broker);
       await Promise.all(Array.from({ length: 10 }, () => fetchToken()));
       await renewNow();
       expect(await calls()).toBe(1);
@@ -120,15 +107,15 @@ describe('when a provider refuses', () => {
         expect(Math.abs(((await row()).renewsIn ?? NaN) - wait)).toBeLessThan(3);
         expect((await fetchToken()).body).toMatchObject({ version: 2, stale: true });
         await world.advance(wait - 5);
-        await settle();
+        await world.settle(broker);
         expect(await calls()).toBe(asked);
         await world.advance(6);
-        await settle();
+        await world.settle(broker);
         expect(await calls()).toBe((asked += 1));
       }
       expect(await row()).toMatchObject({ status: 'reauthorization_required', renew_at: null });
       await world.advance(3_600);
-      await settle();
+      await world.settle(broker);
       expect(await calls()).toBe(asked);
     });
 
@@ -138,10 +125,10 @@ describe('when a provider refuses', () => {
       await refusing({ status: 401, body: {}, times: 2 });
       await renewNow();
       await world.advance(61);
-      await settle();
+      await world.settle(broker);
       expect(await row()).toMatchObject({ status: 'suspect', refusals: 2 });
       await world.advance(301);
-      await settle();
+      await world.settle(broker);
       expect(await row()).toMatchObject({
         status: 'active',
         status_reason: null,
@@ -155,14 +142,14 @@ describe('when a provider refuses', () => {
       await world.simulator.fault({ provider: 'konnect', status: 200, body: { status: 'FAILURE' } });
       for (const wait of [3_000, 61, 301, 1_801]) {
         await world.advance(wait);
-        await settle();
+        await world.settle(broker);
       }
       const dead = await row();
       expect(dead).toMatchObject({ status: 'reauthorization_required', last_error: 'credential_refused' });
       expect(Math.abs((dead.renewsIn ?? NaN) - 3_600)).toBeLessThan(5);
       await world.simulator.control('DELETE', 'faults');
       await world.advance(3_601);
-      await settle();
+      await world.settle(broker);
       expect(await row()).toMatchObject({ status: 'active', token_version: 2 });
     });
   });
@@ -185,7 +172,7 @@ describe('when a provider refuses', () => {
       for (const companyId of names) await world.install(broker, companyId);
       await changeSecret('test-secret-wrong');
       await world.advance(3_601);
-      await settle();
+      await world.settle(broker);
     }
 
     it('no connection dies, the provider is probed twice a minute, and a corrected secret works at once', async () => {
@@ -194,12 +181,12 @@ describe('when a provider refuses', () => {
       expect(atOnce).toBeLessThanOrEqual(companies.length);
       for (let minute = 0; minute < 4; minute += 1) {
         await world.advance(20);
-        await settle();
+        await world.settle(broker);
         await Promise.all(companies.map((companyId) => fetchToken(companyId)));
         await world.advance(20);
-        await settle();
+        await world.settle(broker);
         await world.advance(20);
-        await settle();
+        await world.settle(broker);
       }
       const probes = (await calls()) - atOnce;
       expect(probes).toBeGreaterThan(0);
@@ -221,11 +208,11 @@ describe('when a provider refuses', () => {
       await installAll(['42']);
       for (let probe = 0; probe < 9; probe += 1) {
         await world.advance(301);
-        await settle();
+        await world.settle(broker);
       }
       expect(await calls()).toBeGreaterThanOrEqual(6);
       await changeSecret(API_SECRET);
-      await settle();
+      await world.settle(broker);
       expect((await fetchToken()).body).toMatchObject({ version: 2, stale: false });
     });
 
@@ -241,7 +228,7 @@ describe('when a provider refuses', () => {
       await renewNow();
       await refusing({ status: 401, body: { error } });
       await world.advance(3_000);
-      await settle();
+      await world.settle(broker);
       expect(await row()).toMatchObject({ status: 'active', refusals: 0, token_version: 2 });
       const [state] = await world.sql<Json>('select status, last_error from provider_states');
       expect(state).toMatchObject({ status: 'misconfigured' });
@@ -258,9 +245,9 @@ describe('when a provider refuses', () => {
     const { id } = await row();
     expect((await world.api(broker, 'DELETE', `/v1/connections/${id}`)).status).toBe(200);
     await world.simulator.control('POST', 'release');
-    await settle();
+    await world.settle(broker);
     await world.advance(3_600);
-    await settle();
+    await world.settle(broker);
     expect(await row()).toMatchObject({
       status: 'revoked',
       token_version: 1,

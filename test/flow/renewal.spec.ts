@@ -1,6 +1,4 @@
 import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
-import { TokenRenewer } from '../../src/token/token-renewer.js';
 import { eventually } from '../support/http.js';
 import { ADMIN_KEY, useWorld, type LocalBroker } from '../support/world.js';
 
@@ -41,17 +39,6 @@ describe('a token', () => {
     return found;
   }
 
-  /** Lets the schedule look, and all that it begins end. */
-  async function settle(): Promise<void> {
-    const { app } = broker.broker;
-    let looks = 0;
-    await app.get(RenewalSchedule).tick();
-    // A look that was under way already goes on for a moment, and then looks once more.
-    await eventually(() => (looks += 1) > 1);
-    await app.get(RenewalSchedule).tick();
-    await eventually(() => app.get(TokenRenewer).countRunning() === 0);
-  }
-
   async function renewNow(companyId = '42'): Promise<void> {
     const { id } = await row(companyId);
     const { status, body } = await world.api(broker, 'POST', `/v1/connections/${id}/renew`);
@@ -85,7 +72,7 @@ describe('a token', () => {
     it('is renewed before it expires, by itself', async () => {
       await world.install(broker, '42');
       await world.advance(0.59 * 3_600);
-      await settle();
+      await world.settle(broker);
       expect([(await row()).version, await renewals()]).toEqual([1, 0]);
 
       await world.advance(0.22 * 3_600);
@@ -102,7 +89,7 @@ describe('a token', () => {
       await world.install(broker, '42');
       for (let version = 2; version <= 6; version += 1) {
         await world.advance(0.81 * 3_600);
-        await settle();
+        await world.settle(broker);
         expect((await row()).version).toBe(version);
       }
       expect(await renewals()).toBe(5);
@@ -111,7 +98,7 @@ describe('a token', () => {
     it('that expired while nobody was there is renewed as well', async () => {
       await world.install(broker, '42');
       await world.advance(30 * 86_400);
-      await settle();
+      await world.settle(broker);
       expect((await row()).version).toBe(2);
     });
 
@@ -230,13 +217,13 @@ describe('a token', () => {
       await world.advance(3_000);
       const body = { access_token, token_type: 'bearer', expires_in: 600, refresh_token: 'test-secret-rt' };
       await world.simulator.fault({ provider: 'fynd', operation: 'renew', status: 200, body });
-      await settle();
+      await world.settle(broker);
     });
 
     it('is a success without a new version, and is not asked for at every look', async () => {
       expect(await row()).toMatchObject({ version: 2, last_error: null });
       expect(await renewals()).toBe(2);
-      for (let look = 0; look < 5; look += 1) await settle();
+      for (let look = 0; look < 5; look += 1) await world.settle(broker);
       expect(await renewals()).toBe(2);
       expect((await fetchToken()).body).toMatchObject({ version: 2, stale: false });
     });

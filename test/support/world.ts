@@ -5,8 +5,10 @@ import { type RunningSimulator, startSimulator } from '../../simulator/simulator
 import { type Broker, startBroker } from '../../src/broker.js';
 import { Environment } from '../../src/config/environment.js';
 import { readSettings } from '../../src/config/settings.js';
+import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
+import { TokenRenewer } from '../../src/token/token-renewer.js';
 import { Browser } from './browser.js';
-import { type Answer, ask, freePort } from './http.js';
+import { type Answer, ask, eventually, freePort } from './http.js';
 import { findLeaks } from './leaks.js';
 import { createTestDatabase, dumpAsText, type TestDatabase } from './postgres.js';
 import { Replica } from './replica.js';
@@ -124,6 +126,17 @@ export class World {
       `create or replace function broker_now() returns timestamptz language sql stable parallel safe
        as $$ select statement_timestamp() + interval '${this.#aheadS} seconds' $$`,
     );
+  }
+
+  /** Lets the schedule look, and all that it begins end. */
+  async settle({ broker }: LocalBroker): Promise<void> {
+    const { app } = broker;
+    let looks = 0;
+    await app.get(RenewalSchedule).tick();
+    // A look that was under way already goes on for a moment, and then looks once more.
+    await eventually(() => (looks += 1) > 1);
+    await app.get(RenewalSchedule).tick();
+    await eventually(() => app.get(TokenRenewer).countRunning() === 0);
   }
 
   /** A call of the internal API with the admin key. */
