@@ -10,6 +10,8 @@ import { Clock } from './shared/clock.js';
 import { RenewalSchedule } from './token/renewal-schedule.js';
 import { BrokerLogger } from './telemetry/logger.js';
 
+/** The longest that an orderly stop takes, in milliseconds, but for the last connections. */
+const STOP_MS = 30_000;
 /** Connections that are still open this long after the drain are cut, in milliseconds. */
 const CLOSE_MS = 5_000;
 
@@ -56,13 +58,14 @@ export async function startBroker(settings: Settings, clock = new Clock()): Prom
 }
 
 async function stop(app: NestFastifyApplication, listeners: Listeners): Promise<void> {
+  const until = app.get(Clock).monotonic() + STOP_MS;
   app.get(Readiness).beginToStop();
   listeners.leave();
-  await app.get(RenewalSchedule).stop();
+  await app.get(RenewalSchedule).stop(until - CLOSE_MS);
   const cut = setTimeout(() => listeners.cut(), CLOSE_MS);
   await listeners.close();
   clearTimeout(cut);
   // A last request may have begun a last renewal.
-  await app.get(RenewalSchedule).stop();
+  await app.get(RenewalSchedule).stop(until);
   await app.close();
 }

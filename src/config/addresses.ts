@@ -34,6 +34,14 @@ export function isLoopbackHost(hostname: string): boolean {
   return hostname === 'localhost' || isInside(loopback, hostname.replace(/^\[|\]$/g, ''));
 }
 
+/** True for an IP address, alone or with a prefix that its family allows. */
+export function isNetwork(text: string): boolean {
+  const [address = '', prefix, ...rest] = text.split('/');
+  const family = isIP(address);
+  if (family === 0 || rest.length > 0) return false;
+  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 6 ? 128 : 32));
+}
+
 function isInside(list: BlockList, address: string): boolean {
   const family = isIP(address);
   return family !== 0 && list.check(address, family === 6 ? 'ipv6' : 'ipv4');

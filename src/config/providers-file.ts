@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { plainToInstance, type ClassConstructor } from 'class-transformer';
 import { validateSync, type ValidationError } from 'class-validator';
-import { parseDocument } from 'yaml';
+import { parseDocument, type Document } from 'yaml';
 import { Secret } from '../shared/secret.js';
 import { isLoopbackHost, isPrivateAddress } from './addresses.js';
 import { Environment } from './environment.js';
@@ -70,13 +70,22 @@ function parseYaml(path: string): Record<string, Texts> {
     throw new ConfigurationError([
       `${path}: line ${fault.linePos?.[0].line ?? '?'}: not YAML (${fault.code})`,
     ]);
-  const { providers, ...rest } = (document.toJS() ?? {}) as Texts;
+  const { providers, ...rest } = toValue(path, document);
   const isMap = (value: unknown): value is Texts =>
     typeof value === 'object' && value !== null && !Array.isArray(value);
   if (!isMap(providers) || Object.keys(rest).length > 0 || !Object.values(providers).every(isMap)) {
     throw new ConfigurationError([`${path}: must hold "providers:" alone, and under it a map per provider`]);
   }
   return providers as Record<string, Texts>;
+}
+
+/** Aliases are resolved here: one without its anchor, or inside of it, is a mistake like any other. */
+function toValue(path: string, document: Document): Texts {
+  try {
+    return JSON.parse(JSON.stringify(document.toJS() ?? {})) as Texts;
+  } catch {
+    throw new ConfigurationError([`${path}: an alias leads to nothing, or to itself`]);
+  }
 }
 
 /** The required variables that are unset: none of several set disables a provider, only some is a mistake. */

@@ -1,9 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
 import { Secret } from '../shared/secret.js';
-import { isLoopbackHost } from './addresses.js';
+import { isLoopbackHost, isNetwork } from './addresses.js';
 import { parseEncryptionKeys, type KeyEncryptionKey } from './encryption-keys.js';
 import { Environment } from './environment.js';
 import { LiveValue } from './live-value.js';
@@ -14,6 +15,8 @@ import { VARIABLE_NAMES, Variables } from './variables.js';
 
 const SHIPPED_PROVIDERS_FILE = fileURLToPath(new URL('../../config/providers.yaml', import.meta.url));
 const ADMIN_KEY_LENGTH = 32;
+/** No longer key is looked at when a request carries one. */
+const ADMIN_KEY_LONGEST = 512;
 
 /** Variables of the contract that this release does not act on yet; setting one is said at the start. */
 const NOT_YET = ['CLIENTS_FILE', 'WEBHOOKS_FILE', 'WORKLOAD_ISSUERS', 'WORKLOAD_ISSUERS_FILE'];
@@ -78,10 +81,7 @@ export function readSettings(environment: Environment): Settings {
     publicPort: variables.PUBLIC_PORT,
     opsPort: variables.OPS_PORT,
     tls: tls ?? null,
-    trustedProxies: (variables.TRUSTED_PROXIES ?? '')
-      .split(',')
-      .map((text) => text.trim())
-      .filter((text) => text !== ''),
+    trustedProxies: trustedProxies(variables),
     publicUrl,
     database: {
       url,
@@ -124,8 +124,19 @@ function readVariables(environment: Environment): Variables {
     (port) => port !== null && port !== 0,
   );
   if (new Set(ports).size < ports.length) lines.push('PORT, PUBLIC_PORT and OPS_PORT must differ');
+  const isMatched = !lines.some((line) => line.startsWith('TRUSTED_PROXIES'));
+  if (isMatched && !trustedProxies(variables).every(isNetwork)) {
+    lines.push('TRUSTED_PROXIES must be addresses or networks (10.0.0.0/8), separated by commas');
+  }
   if (lines.length > 0) throw new ConfigurationError(lines);
   return variables;
+}
+
+function trustedProxies(variables: Variables): string[] {
+  return (variables.TRUSTED_PROXIES ?? '')
+    .split(',')
+    .map((text) => text.trim())
+    .filter((text) => text !== '');
 }
 
 function publicUrlOf(environment: Environment, variables: Variables | undefined): string {
@@ -151,8 +162,13 @@ function databaseUrl(environment: Environment): LiveValue<Secret> {
 function caOf(environment: Environment): string | null {
   const path = environment.plain('DATABASE_CA_FILE');
   if (!path) return null;
-  if (!existsSync(path)) throw new ConfigurationError([`DATABASE_CA_FILE: there is no file ${path}`]);
-  return readFileSync(path, 'utf8');
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why = code === 'ENOENT' ? `there is no file ${path}` : `cannot read ${path} (${code})`;
+    throw new ConfigurationError([`DATABASE_CA_FILE: ${why}`]);
+  }
 }
 
 function encryptionKeysOf(environment: Environment): Settings['encryptionKeys'] {
@@ -176,6 +192,9 @@ function adminKeyOf(environment: Environment): LiveValue<Secret> | null {
         `ADMIN_KEY must have at least ${ADMIN_KEY_LENGTH} characters; make one with: openssl rand -base64 32`,
       ]);
     }
+    if (text.length > ADMIN_KEY_LONGEST) {
+      throw new ConfigurationError([`ADMIN_KEY must have at most ${ADMIN_KEY_LONGEST} characters`]);
+    }
     if (!/^[\x21-\x7e]+$/.test(text))
       throw new ConfigurationError([
         'ADMIN_KEY must be printable ASCII without spaces: it travels in a header',
@@ -193,6 +212,11 @@ function tlsOf(environment: Environment): Settings['tls'] {
   const missing = [certFile, keyFile].filter((path) => !existsSync(path));
   if (missing.length > 0)
     throw new ConfigurationError(missing.map((path) => `TLS: there is no file ${path}`));
+  try {
+    createSecureContext({ cert: readFileSync(certFile), key: readFileSync(keyFile) });
+  } catch {
+    throw new ConfigurationError(['TLS_CERT_FILE and TLS_KEY_FILE are not a certificate and its key in PEM']);
+  }
   return { certFile, keyFile };
 }
 

@@ -6,17 +6,10 @@ import type { DatabaseSettings } from '../config/settings.js';
 import { createDataSource, type DatabaseAddress } from './data-source.js';
 import { isAway } from './database.js';
 import { migrate } from './migrate.js';
+import { explainRefusal } from './refusal.js';
 
 const OLDEST_VERSION = 150_000;
 const RETRY_MS = 1_000;
-
-/** SQLSTATEs that trying again does not mend: wrong user or password, no such database, no right to connect. */
-const REFUSALS: Readonly<Record<string, string>> = {
-  '28P01': 'the password in DATABASE_URL is refused',
-  '28000': 'the user in DATABASE_URL may not connect',
-  '3D000': 'the database in DATABASE_URL does not exist',
-  '42501': 'the user in DATABASE_URL lacks a right that the broker needs',
-};
 
 /**
  * Connects, waiting for a database that is not there yet, and runs the migrations. Throws a ConfigurationError
@@ -30,10 +23,9 @@ export async function connectDatabase(settings: DatabaseSettings): Promise<DataS
     try {
       await dataSource.initialize();
     } catch (error) {
+      const explained = explainRefusal(error);
+      if (explained !== error || !isAway(error)) throw explained;
       const code = (error as { code?: string }).code ?? 'no answer';
-      const refusal = REFUSALS[code];
-      if (refusal) throw new ConfigurationError([refusal]);
-      if (!isAway(error)) throw error;
       if (attempt % 10 === 0) logger.warn(`waiting for the database (${code})`);
       await sleep(RETRY_MS);
     }

@@ -20,9 +20,12 @@ export function clientConfig(address: DatabaseAddress): ClientConfig {
   return {
     ...parsed,
     password: () => parseIntoClientConfig(address.url()).password as string,
-    ...(address.ca === null ? {} : { ssl: { ca: address.ca } }),
+    ...(address.ca === null
+      ? {}
+      : { ssl: { ...(typeof parsed.ssl === 'object' ? parsed.ssl : {}), ca: address.ca } }),
     application_name: 'token-broker',
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
   };
 }
 
@@ -39,6 +42,8 @@ export function createDataSource(
   const extra: PoolConfig = {
     ...clientConfig(address),
     statement_timeout: statementTimeoutMs,
+    // The server's own limit does not help where the network swallows what it says.
+    ...(statementTimeoutMs > 0 ? { query_timeout: statementTimeoutMs + 1_000 } : {}),
     max: poolSize,
   };
   return new DataSource({

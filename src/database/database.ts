@@ -16,10 +16,10 @@ type Run = <Row extends QueryResultRow>(statement: Statement, values?: Values) =
 const RETRY_AFTER_S = 5;
 
 /**
- * SQLSTATE classes and codes that mean: the database is away, full, in a conflict or too slow, and nothing is wrong with
- * the statement, which may be run again.
+ * SQLSTATE classes and codes that mean: the database is away, full, in a conflict, too slow or does not let us in, and
+ * nothing is wrong with the statement, which may be run again.
  */
-const UNAVAILABLE = /^(08|40|53|55P03|57P|57014|25006|58)/;
+const UNAVAILABLE = /^(08|28|40|42501|53|55000|55P03|57P|57014|25006|58|XX)/;
 
 /**
  * The way to PostgreSQL: written SQL over the pool of the TypeORM data source, without its row mapping, which costs
@@ -77,8 +77,8 @@ export function isAway(error: unknown): boolean {
   const { code, message } = error as { code?: unknown; message?: unknown };
   if (typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code)) return UNAVAILABLE.test(code);
   // Socket errors have codes of their own; the pool's and the client's have none.
-  if (typeof code === 'string') return !code.startsWith('ERR_');
-  return typeof message === 'string' && /timeout|terminated|not queryable|connection/i.test(message);
+  if (typeof code === 'string') return !/^ERR_(?!SOCKET|STREAM|SSL|TLS)/.test(code);
+  return typeof message === 'string' && /timeout|terminated|not queryable|connection|pool/i.test(message);
 }
 
 function asProblem(error: unknown): unknown {

@@ -71,7 +71,12 @@ function simulatedProviders(env: NodeJS.ProcessEnv, missing: Missing, url: strin
     FYND_API_SECRET: env.SIMULATOR_API_SECRET || 'demo-secret',
     FYND_SCOPES: env.FYND_SCOPES || 'company/products,company/orders',
   };
-  return { ...(missing.fynd ? fynd : {}), ...(missing.konnect ? { KONNECT_BASE_URL: url } : {}) };
+  const konnect = {
+    KONNECT_BASE_URL: url,
+    // Konnect tells no lifetime: the broker has to be told what the simulator gives.
+    KONNECT_TOKEN_TTL: env.KONNECT_TOKEN_TTL || env.SIMULATOR_TOKEN_TTL || '3600',
+  };
+  return { ...(missing.fynd ? fynd : {}), ...(missing.konnect ? konnect : {}) };
 }
 
 async function welcome(

@@ -42,7 +42,11 @@ function addresses({ internal, public: outside, simulator, environment }: Welcom
   const lines: (readonly [string, string | undefined])[] = [
     ['Internal API', internal || 'off'],
     ['Public routes', outside || 'off'],
-    ['Simulator', standsInFor && `${simulator.url} in place of ${standsInFor.filter(Boolean).join(' and ')}`],
+    [
+      'Simulator',
+      standsInFor &&
+        `${simulator.url} in place of ${standsInFor.filter(Boolean).join(' and ')}; it starts empty, so what it gave before is not good any more`,
+    ],
     ['Admin key', environment.ADMIN_KEY ? 'ADMIN_KEY' : resolve(environment.ADMIN_KEY_FILE ?? '')],
   ];
   return lines.flatMap(([name, value]) => (value ? [`  ${name.padEnd(14)} ${value}`] : [])).join('\n');
@@ -74,13 +78,10 @@ function fyndSteps(facts: WelcomeFacts): Step[] {
     ['To install the Fynd extension for the demo company, open this link in a browser:', link.href],
     ['or without a browser:', `curl -sSL -b '' -o /dev/null -w '%{http_code}\\n' '${link.href}'`],
   ];
-  if (environment.FYND_ACCESS_MODE !== 'online') {
-    steps.push([
-      'After that, its Fynd Platform token:',
-      get(facts, `/v1/tokens/fynd/companies/${DEMO_COMPANY}`),
-    ]);
-  }
-  return steps;
+  return [
+    ...steps,
+    ['After that, its Fynd Platform token:', get(facts, `/v1/tokens/fynd/companies/${DEMO_COMPANY}`)],
+  ];
 }
 
 function generalSteps(facts: WelcomeFacts): Step[] {

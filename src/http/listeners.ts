@@ -1,7 +1,7 @@
 import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Problem } from '../shared/problem.js';
 import { refuseBrokenRequest } from './adapter.js';
@@ -83,6 +83,7 @@ export class Listeners {
           : createServer({ ...TIMES_MS, requireHostHeader: false }, serve);
       server.on('clientError', refuseBrokenRequest);
       server.on('checkExpectation', serve);
+      server.on('connect', (_, socket: Socket) => refuseBrokenRequest(new Error('no proxy'), socket));
       await listen(server, settings.host, port, variable);
       this.#servers.set(listener, server);
     }

@@ -9,7 +9,7 @@ const RULES = { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues
 /** Checks every body and query that has a DTO class: unknown fields are refused, and each error names its field. */
 class StrictPipe extends ValidationPipe {
   override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
-    refuseInherited(value);
+    if (metadata.type === 'body' || metadata.metatype !== Object) refuseInherited(value);
     return super.transform(value, metadata) as Promise<unknown>;
   }
 }

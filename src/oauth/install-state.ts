@@ -44,10 +44,27 @@ export class InstallStates {
     return { state, cookie: cookieOf(state, publicUrl, signed, STATE_LIVES_S) };
   }
 
-  /** The install that this state was begun with, in this browser, in time; undefined where any of that is not so. */
-  async read(state: string, cookieHeader: string | undefined): Promise<Install | undefined> {
+  /**
+   * The install that this state was begun with, in this browser, in time; undefined where any of that is not so.
+   *
+   * @param publicUrlOf where a provider is reached by browsers: it says which name the cookie must have, since only the
+   *   `__Host-` prefix keeps a neighbouring host from planting one
+   */
+  async read(
+    state: string,
+    cookieHeader: string | undefined,
+    publicUrlOf: (provider: string) => string | undefined,
+  ): Promise<Install | undefined> {
     const cookies = parseCookie(cookieHeader ?? '');
-    const signed = cookies[nameOf(state, true)] ?? cookies[nameOf(state, false)];
+    for (const isSecure of [true, false]) {
+      const install = await this.#verify(state, cookies[nameOf(state, isSecure)]);
+      const publicUrl = install && publicUrlOf(install.provider);
+      if (publicUrl !== undefined && isSecure === needsSecureCookie(publicUrl)) return install;
+    }
+    return undefined;
+  }
+
+  async #verify(state: string, signed: string | undefined): Promise<Install | undefined> {
     if (signed === undefined) return undefined;
     try {
       const { payload } = await jwtVerify<{ install: Install; state: string }>(
@@ -78,14 +95,18 @@ export function hashState(state: string): Buffer {
   return createHash('sha256').update(state).digest();
 }
 
+/** Only over plain http on loopback, where a browser would drop a secure cookie, is it anything less. */
+function needsSecureCookie(publicUrl: string): boolean {
+  const { protocol, hostname } = new URL(publicUrl);
+  return !(protocol === 'http:' && isLoopbackHost(hostname));
+}
+
 function nameOf(state: string, isSecure: boolean): string {
   return `${isSecure ? '__Host-' : ''}tb_${hashState(state).toString('hex').slice(0, 16)}`;
 }
 
-/** Only over plain http on loopback, where a browser would drop a secure cookie, is it anything less. */
 function cookieOf(state: string, publicUrl: string, value: string, maxAge: number): string {
-  const { protocol, hostname } = new URL(publicUrl);
-  const isSecure = !(protocol === 'http:' && isLoopbackHost(hostname));
+  const isSecure = needsSecureCookie(publicUrl);
   return stringifySetCookie({
     name: nameOf(state, isSecure),
     value,

@@ -1,6 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { MADE_NO_SENSE } from '../provider/verdict.js';
 import { GrantKeeper } from '../token/grant-keeper.js';
+import { TokenRenewer } from '../token/token-renewer.js';
 import { BrowserError } from './browser-error.js';
 import { ConsumedStateStore } from './consumed-state.store.js';
 import { FyndPlatformProviders } from './fynd-platform.providers.js';
@@ -35,6 +36,7 @@ export class InstallService {
     private readonly states: InstallStates,
     private readonly consumed: ConsumedStateStore,
     private readonly keeper: GrantKeeper,
+    private readonly renewer: TokenRenewer,
   ) {}
 
   /** Where to send the browser for consent, and the cookie that it takes along. Writes nothing, asks nobody. */
@@ -66,16 +68,29 @@ export class InstallService {
    * @returns where to send the browser (null: nowhere, show a page) and the cookie to take away
    */
   async complete(callback: Callback): Promise<{ url: string | null; cookie: string }> {
-    const install = await this.states.read(callback.state, callback.cookieHeader);
+    const install = await this.states.read(
+      callback.state,
+      callback.cookieHeader,
+      (name) => this.providers.byName(name)?.settings.publicUrl,
+    );
     const provider = install && this.providers.byName(install.provider);
     if (!install || !provider) throw BrowserError.unknownState();
     if (install.companyId !== callback.companyId || install.clientId !== callback.clientId)
       throw BrowserError.mismatch();
     if (!(await this.consumed.consume(callback.state))) throw BrowserError.usedState();
 
-    const redeemed = await provider.redeem(install.companyId, callback.code);
-    if (redeemed.kind !== 'issued') throw this.#refused(provider, install.companyId, redeemed);
-    const subject = { provider: provider.name, companyId: install.companyId, locationId: null };
+    // A stop waits for it: the code is spent once it is sent.
+    await this.renewer.track(this.#redeem(provider, install.companyId, callback.code));
+    return {
+      url: landingUrl(provider.settings.uiUrl, install.companyId, install.redirectPath),
+      cookie: this.states.end(callback.state, provider.settings.publicUrl),
+    };
+  }
+
+  async #redeem(provider: FyndPlatformProvider, companyId: string, code: string): Promise<void> {
+    const redeemed = await provider.redeem(companyId, code);
+    if (redeemed.kind !== 'issued') throw this.#refused(provider, companyId, redeemed);
+    const subject = { provider: provider.name, companyId, locationId: null };
     const adopted = await this.keeper.adopt(provider, subject, {
       grant: redeemed.grant,
       credential: null,
@@ -85,10 +100,6 @@ export class InstallService {
     this.#logger.log(
       `${provider.name} ${adopted?.connection.id}: ${adopted?.created ? 'connected' : 'connected again'}`,
     );
-    return {
-      url: landingUrl(provider.settings.uiUrl, install.companyId, install.redirectPath),
-      cookie: this.states.end(callback.state, provider.settings.publicUrl),
-    };
   }
 
   #refused(

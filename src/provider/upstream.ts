@@ -140,7 +140,7 @@ function explain(error: unknown): { code: FailureCode; mayHaveActed: boolean } {
 }
 
 /** Resolves a name and refuses it where any of its addresses is private: a name may not lead back into our network. */
-const refusingPrivate: LookupFunction = (hostname, options, callback) => {
+export const refusingPrivate: LookupFunction = (hostname, options, callback) => {
   dnsLookup(hostname, { ...options, all: true }, (error, addresses) => {
     if (error) return callback(error, '', 0);
     if (addresses.some(({ address }) => isPrivateAddress(address))) {

@@ -232,6 +232,8 @@ export const SQL = {
   acceptReport: {
     text: `update connections set
              reported_version = $2, reported_at = broker_now(), attempts = 0,
+             -- A probe was put off for as long as this token was thought to be good.
+             renew_at = case when unknown_outcome is null then renew_at else least(renew_at, broker_now()) end,
              report_spacing_s = case
                when reported_at is null or broker_now() > reported_at + ${seconds('report_spacing_s')} + interval '10 minutes'
                then 10 else least(greatest(report_spacing_s, 5) * 2, 600) end

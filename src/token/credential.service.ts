@@ -8,6 +8,7 @@ import { Problem, type ProblemCode } from '../shared/problem.js';
 import type { Connection } from './connection.js';
 import { GrantKeeper } from './grant-keeper.js';
 import { ProofLimit } from './proof-limit.js';
+import { TokenRenewer } from './token-renewer.js';
 
 /** Keeps credentials that people made, after a proof that they work. */
 @Injectable()
@@ -16,6 +17,7 @@ export class CredentialService {
     private readonly registry: ProviderRegistry,
     private readonly keeper: GrantKeeper,
     private readonly limit: ProofLimit,
+    private readonly renewer: TokenRenewer,
   ) {}
 
   /**
@@ -36,6 +38,16 @@ export class CredentialService {
     }
     const offered = provider.readCredential(body);
     if (await this.keeper.isKeptAtOtherLevel(subject, offered.credential)) throw disguised();
+    // A stop waits for it: minting may have ended the token before.
+    return this.renewer.track(this.#proveAndKeep(provider, subject, offered, caller));
+  }
+
+  async #proveAndKeep(
+    provider: TokenProvider,
+    subject: Subject,
+    offered: OfferedCredential,
+    caller: Caller,
+  ): Promise<{ connection: Connection; created: boolean }> {
     const token = offered.verify ? await this.#prove(provider, subject, offered, caller) : null;
     const adopted = await this.keeper.adopt(provider, subject, {
       grant: () => offered.grant,
@@ -62,7 +74,7 @@ export class CredentialService {
         beforeSending: () => undefined,
       });
       if (outcome.kind === 'issued') return outcome.token;
-      isRefused = outcome.kind === 'grant_refused' || outcome.kind === 'grant_doubtful';
+      isRefused = isRefusal(outcome);
       throw asProblem(outcome);
     } finally {
       await (isRefused ? this.limit.refuse(proof) : this.limit.forget(proof));
@@ -71,7 +83,7 @@ export class CredentialService {
 }
 
 function asProblem(outcome: Exclude<Outcome, { kind: 'issued' }>): Problem {
-  if (outcome.kind === 'grant_refused' || outcome.kind === 'grant_doubtful') {
+  if (isRefusal(outcome)) {
     return new Problem('credential_rejected', 'The provider refuses this credential; nothing was changed.');
   }
   if (outcome.kind === 'misconfigured') {
@@ -83,8 +95,18 @@ function asProblem(outcome: Exclude<Outcome, { kind: 'issued' }>): Problem {
   const noSense = MADE_NO_SENSE.has(outcome.code);
   const code: ProblemCode = noSense ? 'provider_protocol_error' : 'provider_unavailable';
   return new Problem(code, `The credential could not be proven (${outcome.code}); nothing was changed.`, {
-    ...(noSense ? {} : { retry_after: Math.max(1, Math.ceil(outcome.retryAfterSeconds ?? 5)) }),
+    ...(noSense ? {} : { retry_after: Math.max(1, Math.ceil(retryAfterIn(outcome) ?? 5)) }),
   });
+}
+
+function retryAfterIn(outcome: Outcome): number | null {
+  return outcome.kind === 'unavailable' ? outcome.retryAfterSeconds : null;
+}
+
+/** What was offered is what a bare 400, 401 or 403 is about: the broker has no registration of its own to blame. */
+function isRefusal(outcome: Outcome): boolean {
+  if (outcome.kind === 'grant_refused' || outcome.kind === 'grant_doubtful') return true;
+  return outcome.kind === 'misconfigured' && outcome.code === 'refused_without_code';
 }
 
 function disguised(): Problem {

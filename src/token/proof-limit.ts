@@ -53,9 +53,16 @@ export class ProofLimit {
     for (;;) {
       const { refused, counted, waitS } = await this.#tryToBegin(id, caller);
       if (counted < MOST_REFUSED) return id;
-      if (refused >= MOST_REFUSED) throw tooMany(Math.max(1, waitS ?? 1));
+      if (refused >= MOST_REFUSED) {
+        throw limited(
+          'Too many credentials of this caller were refused within an hour.',
+          Math.max(1, waitS ?? 1),
+        );
+      }
       // The other places are held by proofs that are being made: honest ones are given back in a moment.
-      if (this.clock.monotonic() > until) throw tooMany(1);
+      if (this.clock.monotonic() > until) {
+        throw limited('Too many credentials of this caller are being proven now; send fewer at once.', 1);
+      }
       await sleep(LOOK_AGAIN_MS);
     }
   }
@@ -81,10 +88,10 @@ export class ProofLimit {
   }
 }
 
-function tooMany(retryAfterS: number): Problem {
+function limited(detail: string, retryAfterS: number): Problem {
   return new Problem(
     'rate_limited',
-    'Too many credentials of this caller were refused within an hour.',
+    detail,
     { retry_after: retryAfterS },
     {
       headers: {

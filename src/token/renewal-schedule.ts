@@ -8,7 +8,7 @@ import { RenewalGate } from './renewal-gate.js';
 import { TokenRenewer } from './token-renewer.js';
 
 const TICK_MS = 1_000;
-/** What an orderly stop gives the renewals that are running: a lease is at most twice a provider's timeout. */
+/** What an orderly stop gives the renewals that are running, unless it is told otherwise. */
 const DRAIN_MS = 25_000;
 
 /**
@@ -18,8 +18,9 @@ const DRAIN_MS = 25_000;
 @Injectable()
 export class RenewalSchedule {
   readonly #logger = new Logger('Schedule');
-  #ticking = false;
+  #ticking: Promise<void> | undefined;
   #again = false;
+  #isFailing = false;
   #stopped = false;
 
   constructor(
@@ -33,36 +34,48 @@ export class RenewalSchedule {
   /** One look at the calendar. Ticks never overlap: one that is asked for meanwhile runs right after. */
   @Interval(TICK_MS)
   async tick(): Promise<void> {
-    if (this.#stopped) return;
     if (this.#ticking) {
       this.#again = true;
       return;
     }
-    this.#ticking = true;
+    this.#ticking = this.#look();
+    await this.#ticking;
+    this.#ticking = undefined;
+  }
+
+  /**
+   * Takes nothing more, and waits until `until` (monotonic) for what is running: an answer that is under way may have
+   * spent a refresh token.
+   */
+  async stop(until = this.clock.monotonic() + DRAIN_MS): Promise<void> {
+    this.#stopped = true;
+    await this.#ticking;
+    const left = await this.renewer.drain(until);
+    if (left > 0) this.#logger.error(`${left} renewals were still running when the time to stop was up`);
+  }
+
+  async #look(): Promise<void> {
     try {
       do {
         this.#again = false;
-        for (const provider of this.registry.all()) await this.#claimFor(provider);
+        for (const provider of this.registry.all()) {
+          if (!this.#stopped) await this.#claimFor(provider);
+        }
       } while (this.#again && !this.#stopped);
+      if (this.#isFailing) this.#logger.log('the calendar is looked at again');
+      this.#isFailing = false;
     } catch (error) {
-      this.#logger.warn(`skipped a tick: ${error instanceof Error ? error.message : 'unknown error'}`);
-    } finally {
-      this.#ticking = false;
+      // Once for an outage, however long it lasts.
+      if (!this.#isFailing) this.#logger.warn(`the calendar cannot be looked at: ${messageOf(error)}`);
+      this.#isFailing = true;
     }
-  }
-
-  /** Takes nothing more, and waits for what is running: an answer that is under way may have spent a refresh token. */
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    const left = await this.renewer.drain(DRAIN_MS);
-    if (left > 0) this.#logger.error(`${left} renewals were still running when the time to stop was up`);
   }
 
   async #claimFor(provider: TokenProvider): Promise<void> {
     const slots = provider.settings.concurrency - this.renewer.countRunning(provider);
     if (slots <= 0) return;
     const gate = await this.gate.of(provider.name);
-    if (!gate) return;
+    if (!gate || this.#stopped) return;
     const claimedAt = this.clock.monotonic();
     const claimed = gate.isProbe
       ? await this.store.claimAnyDue(provider.name, gate.leaseS)
@@ -73,4 +86,8 @@ export class RenewalSchedule {
       this.renewer.run({ claimed: connection, claimedAt, state: gate.state }).then(goOn, goOn);
     }
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'unknown error';
 }

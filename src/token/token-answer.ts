@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Vault } from '../vault/vault.js';
-import { placeOf, remainingSeconds } from './connection.js';
+import { placeOf, remainingSeconds, type Connection } from './connection.js';
 import type { Served } from './token.service.js';
 
 /** The 200 of a token's `GET` and of a report. */
@@ -43,11 +43,7 @@ export class TokenAnswers {
       base_url: provider.settings.baseUrl,
       expires_at: connection.expiresAt?.toISOString() ?? null,
       expires_in: Number.isFinite(remaining) ? Math.floor(remaining) : null,
-      refresh_after: (
-        connection.renewAt ??
-        connection.expiresAt ??
-        new Date(connection.now.getTime() + ASK_AGAIN_MS)
-      ).toISOString(),
+      refresh_after: refreshAfter(connection).toISOString(),
       scopes: connection.scopes,
       version: connection.tokenVersion,
       stale,
@@ -59,4 +55,11 @@ export class TokenAnswers {
       connection_id: connection.id,
     };
   }
+}
+
+/** When it is to be renewed, but never after its end, however late the engine tries a dead one again. */
+function refreshAfter({ renewAt, expiresAt, now }: Connection): Date {
+  const times = [renewAt, expiresAt].filter((time) => time !== null);
+  if (times.length === 0) return new Date(now.getTime() + ASK_AGAIN_MS);
+  return new Date(Math.min(...times.map((time) => time.getTime())));
 }

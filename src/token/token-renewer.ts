@@ -21,7 +21,7 @@ const POLL_MS = 500;
 export class TokenRenewer {
   readonly #logger = new Logger('Renewal');
   readonly #flights = new Map<string, Promise<Connection | undefined>>();
-  readonly #running = new Map<Promise<unknown>, string>();
+  readonly #running = new Map<Promise<unknown>, string | null>();
 
   constructor(
     private readonly store: ConnectionStore,
@@ -67,15 +67,22 @@ export class TokenRenewer {
   async run(claim: Claim): Promise<Connection | undefined> {
     const { id, provider } = claim.claimed;
     return new Promise((resolve, reject) => {
-      const running = this.attempt.run(claim, resolve);
-      this.#running.set(running, provider);
+      const running = this.track(this.attempt.run(claim, resolve), provider);
       running.then(resolve, reject);
-      running
-        .catch((error: unknown) =>
-          this.#logger.error(`${id}: ${(error as Error | null)?.message ?? 'unknown error'}`),
-        )
-        .finally(() => this.#running.delete(running));
+      running.catch((error: unknown) =>
+        this.#logger.error(`${id}: ${(error as Error | null)?.message ?? 'unknown error'}`),
+      );
     });
+  }
+
+  /** Counts work among what a stop waits for; `provider` where it takes one of a provider's slots. */
+  async track<T>(work: Promise<T>, provider: string | null = null): Promise<T> {
+    this.#running.set(work, provider);
+    try {
+      return await work;
+    } finally {
+      this.#running.delete(work);
+    }
   }
 
   /** Renewals that this process is running, of one provider or of all. */
@@ -84,22 +91,29 @@ export class TokenRenewer {
     return [...this.#running.values()].filter((name) => name === provider.name).length;
   }
 
-  /** Resolves when all that is running is kept, or after `graceMs`; to the number that was left behind. */
-  async drain(graceMs: number): Promise<number> {
-    const until = this.clock.monotonic() + graceMs;
-    for (let left = graceMs; this.#running.size > 0 && left > 0; left = until - this.clock.monotonic()) {
-      await within(Promise.allSettled([...this.#running.keys()]), left);
+  /** Resolves when all that is running is kept, or at `until` (monotonic); to the number that was left behind. */
+  async drain(until: number): Promise<number> {
+    for (;;) {
+      // A flight between its gate and its claim runs nothing yet, and is about to.
+      const work = [...this.#running.keys(), ...this.#flights.values()];
+      const left = until - this.clock.monotonic();
+      if (work.length === 0 || left <= 0) return work.length;
+      await within(Promise.allSettled(work), left);
     }
-    return this.#running.size;
   }
 
   async #fly(connection: Connection, wanting: number, force: boolean): Promise<Connection | undefined> {
-    const until = this.clock.monotonic() + CALLER_WAITS_MS;
+    // Longer than one caller waits, for those who join late; each of them waits no longer than its own time.
+    const until = this.clock.monotonic() + 2 * CALLER_WAITS_MS;
     let isFree = true;
     for (;;) {
       if (isFree) {
         const gate = await this.gate.of(connection.provider);
-        if (!gate) throw misconfigured();
+        if (!gate) {
+          const row = await this.store.findById(connection.id);
+          if (row && row.tokenVersion > wanting) return row;
+          throw misconfigured(connection);
+        }
         const claimedAt = this.clock.monotonic();
         const claimed = await this.store.claim(connection.id, wanting, gate.leaseS, force);
         if (claimed) {
@@ -118,11 +132,11 @@ export class TokenRenewer {
   }
 }
 
-function misconfigured(): Problem {
+function misconfigured({ id }: Connection): Problem {
   return new Problem(
     'provider_misconfigured',
     "The provider refuses the broker's own client credentials; an operator has to correct them.",
-    { retry_after: 30 },
+    { connection_id: id, retry_after: 30 },
   );
 }
 

@@ -35,6 +35,6 @@ import { TokenService } from './token.service.js';
     ConnectionService,
     CredentialService,
   ],
-  exports: [GrantKeeper, ProviderStateStore, RenewalSchedule],
+  exports: [GrantKeeper, ProviderStateStore, RenewalSchedule, TokenRenewer],
 })
 export class TokenModule {}

@@ -6,7 +6,14 @@ import { Problem, type ProblemCode, type ProblemExtensions } from '../shared/pro
 import { Metrics } from '../telemetry/metrics.js';
 import { isLeased, type Connection } from './connection.js';
 import { ConnectionStore } from './connection.store.js';
-import { judge, judgeAfterRenewal, retryAfterSeconds, type Verdict, type Wish } from './serving.js';
+import {
+  failureProblem,
+  judge,
+  judgeAfterRenewal,
+  retryAfterSeconds,
+  type Verdict,
+  type Wish,
+} from './serving.js';
 import { TokenRenewer } from './token-renewer.js';
 
 /** A connection whose token satisfies the caller. */
@@ -24,12 +31,13 @@ const DETAILS: Partial<Record<ProblemCode, string>> = {
   scope_missing: 'The grant lacks a scope that was asked for: the seller has to grant it.',
   ttl_unsatisfiable: "min_ttl is more than 90 % of the lifetime of this provider's tokens: ask for less.",
   connection_paused: 'The connection is paused and its token is too short: resume it.',
-  connection_revoked: 'The connection was revoked here, or the extension uninstalled.',
+  connection_revoked:
+    'The connection was revoked here, or the extension uninstalled: the seller has to install again, or an operator to keep a credential.',
   provider_misconfigured:
     "The provider refuses the broker's own registration; an operator has to correct it.",
   provider_protocol_error: "The provider's last answer made no sense; the renewal is tried again.",
   provider_unavailable:
-    'The provider cannot be reached, and the token in hand is too short; the renewal is tried again.',
+    'The provider could not renew the token, and the one in hand does not do; it is tried again: ask again after Retry-After.',
 };
 
 /** Hands out tokens. A token that satisfies the caller is answered without a lock and without anything outbound. */
@@ -89,7 +97,10 @@ export class TokenService {
       own ?? (orCompany ? await this.store.findBySubject({ ...subject, locationId: null }) : undefined);
     if (found) return found;
     const whose = subject.locationId === null ? 'company' : 'location';
-    throw new Problem('connection_not_found', `This ${whose} has no connection to the provider.`);
+    throw new Problem(
+      'connection_not_found',
+      `This ${whose} has no connection to the provider: a seller has to install, or an operator to keep a credential.`,
+    );
   }
 
   async #serve(
@@ -118,7 +129,7 @@ export class TokenService {
     if (verdict.kind !== 'serve') throw this.#refusal(provider, row, verdict);
     if (row.tokenVersion > version) return served(provider, row, verdict.stale, null);
     if (row.consecutiveFailures > 0) {
-      throw this.#refusal(provider, row, { kind: 'refuse', code: 'provider_unavailable' });
+      throw this.#refusal(provider, row, { kind: 'refuse', code: failureProblem(row) });
     }
     return served(provider, row, verdict.stale, 'The provider gave the same token again.');
   }

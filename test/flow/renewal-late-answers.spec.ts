@@ -1,51 +1,7 @@
-import { connect, createServer, type Server, type Socket } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Cable } from '../support/cable.js';
 import { eventually, type Answer, type Json } from '../support/http.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
-
-/** The way to the database, which can be cut as a network cuts it. */
-class Cable {
-  readonly #server: Server = createServer((socket) => this.#carry(socket));
-  readonly #sockets = new Set<Socket>();
-  #isCut = false;
-
-  constructor(private readonly target: URL) {}
-
-  async open(): Promise<string> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-    const url = new URL(this.target);
-    url.host = `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-    return url.href;
-  }
-
-  cut(): void {
-    this.#isCut = true;
-    for (const socket of this.#sockets) socket.destroy();
-  }
-
-  mend(): void {
-    this.#isCut = false;
-  }
-
-  close(): void {
-    this.cut();
-    this.#server.close();
-  }
-
-  #carry(socket: Socket): void {
-    const onward = connect(Number(this.target.port), this.target.hostname);
-    for (const [from, to] of [
-      [socket, onward],
-      [onward, socket],
-    ] as const) {
-      this.#sockets.add(from);
-      from.on('error', () => undefined).on('close', () => (this.#sockets.delete(from), to.destroy()));
-      from.pipe(to);
-    }
-    if (this.#isCut) socket.destroy();
-  }
-}
 
 describe('an answer that comes late', () => {
   const world = useWorld();

@@ -1,0 +1,58 @@
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
+import { eventually } from '../support/http.js';
+import { useWorld, type LocalBroker } from '../support/world.js';
+
+describe('two replicas that want the same token', () => {
+  const world = useWorld();
+  let first: LocalBroker;
+  let second: LocalBroker;
+
+  beforeAll(async () => {
+    [first, second] = [await world.local(), await world.local()];
+    for (const { broker } of [first, second]) await broker.app.get(RenewalSchedule).stop();
+    await world.keepKonnect(first, '42');
+  });
+
+  const report = (broker: LocalBroker, version: number): ReturnType<typeof world.api> =>
+    world.api(broker, 'POST', '/v1/tokens/konnect/companies/42/report', { version, status: 401 });
+
+  /** Milliseconds by which the replica that only waits is answered later than the one that asks the provider. */
+  async function lag(version: number): Promise<number> {
+    await world.simulator.fault({
+      provider: 'konnect',
+      operation: 'token',
+      hold_until_released: true,
+      times: 1,
+    });
+    const [asking, waiting] = [
+      report(first, version),
+      eventually(async () => {
+        const [row] = await world.sql<{ lease_owner: string | null }>('select lease_owner from connections');
+        return row?.lease_owner;
+      }).then(() => report(second, version)),
+    ].map(async (answer) => {
+      const { body } = await answer;
+      return { version: body['version'], at: performance.now() };
+    });
+    // The waiter has looked, and its next look is half a second away.
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    await world.simulator.control('POST', 'release');
+    const [one, other] = [await asking, await waiting];
+    expect([one?.version, other?.version]).toEqual([version + 1, version + 1]);
+    return (other?.at ?? Infinity) - (one?.at ?? 0);
+  }
+
+  it('are told of it by a notification, not by looking again', async () => {
+    expect(await lag(1)).toBeLessThan(150);
+  });
+
+  it('find out by themselves while the channel is down', async () => {
+    await world.advance(60);
+    await world.sql(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and application_name = 'token-broker listen'`,
+    );
+    expect(await lag(2)).toBeLessThan(1_500);
+  });
+});

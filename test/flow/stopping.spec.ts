@@ -1,0 +1,55 @@
+import { describe, expect, it } from '@jest/globals';
+import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
+import { Client } from 'pg';
+import { eventually } from '../support/http.js';
+import { useWorld } from '../support/world.js';
+
+describe('an orderly stop', () => {
+  const world = useWorld();
+
+  const calls = async (counter: string): Promise<number> =>
+    Number((await world.simulator.ledger('?limit=0')).counters[counter]);
+
+  it('waits for a consent that is being redeemed, and keeps its grant', async () => {
+    const broker = await world.local();
+    await world.simulator.fault({ provider: 'fynd', operation: 'exchange', delay_ms: 1_500, times: 1 });
+    const landed = world.install(broker, '42');
+    await eventually(async () => (await calls('in_flight')) === 1);
+    await broker.broker.stop();
+    expect((await landed).status).toBe(302);
+    expect(await world.sql('select token_version from connections')).toEqual([{ token_version: 1 }]);
+  });
+
+  it('waits for a credential that is being proven, and keeps it', async () => {
+    const broker = await world.local();
+    await world.simulator.fault({ provider: 'konnect', operation: 'token', delay_ms: 1_500, times: 1 });
+    const kept = world.keepKonnect(broker, '43');
+    await eventually(async () => (await calls('in_flight')) === 1);
+    await broker.broker.stop();
+    expect((await kept).status).toBe(201);
+  });
+
+  it('begins no renewal once it has begun, also where a look at the calendar was under way', async () => {
+    const broker = await world.local();
+    await world.keepKonnect(broker, '44');
+    await world.sql(
+      `update connections set renew_at = broker_now() - interval '1 s' where company_id = '44'`,
+    );
+    const before = await calls('calls');
+    const blocker = new Client({ connectionString: world.databaseUrl });
+    await blocker.connect();
+    await blocker.query('begin; lock table provider_states in access exclusive mode');
+    const looking = broker.broker.app.get(RenewalSchedule).tick();
+    await eventually(async () => {
+      const waiting = await world.sql(`select 1 from pg_stat_activity where wait_event_type = 'Lock'`);
+      return waiting.length > 0;
+    });
+    const stopped = broker.broker.stop();
+    await blocker.query('commit');
+    await blocker.end();
+    await Promise.all([looking, stopped]);
+    expect(await calls('calls')).toBe(before);
+    const leases = await world.sql('select 1 from connections where lease_owner is not null');
+    expect(leases).toEqual([]);
+  });
+});
