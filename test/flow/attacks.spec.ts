@@ -217,3 +217,22 @@ describe('a callback', () => {
     });
   });
 });
+
+describe('a callback over https', () => {
+  const world = useWorld();
+
+  it('believes a cookie under its __Host- name alone, which no neighbouring host can plant', async () => {
+    const broker = await world.local({ PUBLIC_URL: 'https://broker.example' });
+    const begin = `${broker.public}/fp/install?company_id=42&client_id=${API_KEY}`;
+    const begun = await ask('GET', begin);
+    const [, name = '', value = ''] =
+      /^(__Host-tb_[^=]+)=([^;]+)/.exec(begun.headers.getSetCookie()[0] ?? '') ?? [];
+    const agreed = await ask('GET', begun.headers.get('location') ?? '');
+    const back = new URL(agreed.headers.get('location') ?? '');
+    const callback = `${broker.public}${back.pathname}${back.search}`;
+
+    const planted = await ask('GET', callback, { cookie: `${name.replace('__Host-', '')}=${value}` });
+    expect([planted.status, (await world.simulator.ledger()).entries]).toEqual([400, []]);
+    expect((await ask('GET', callback, { cookie: `${name}=${value}` })).status).toBe(302);
+  });
+});

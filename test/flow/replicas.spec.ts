@@ -75,22 +75,6 @@ describe('three replicas', () => {
     world.api(from, 'GET', `/v1/tokens/fynd/companies/${companyId}${query}`);
   const renewals = async (): Promise<unknown> => (await world.simulator.ledger()).counters['renewals'];
 
-  it('renew a token once that 600 callers of all of them want at the same time', async () => {
-    await install('42');
-    await world.simulator.settings('fynd', { rotation: 'strict' });
-    await world.simulator.fault({ provider: 'fynd', operation: 'renew', delay_ms: 300 });
-    await world.advance(3_601);
-    const answers = await Promise.all(
-      Array.from({ length: 600 }, (_, index) => fetchToken(any(index % 3), '42')),
-    );
-    expect(new Set(answers.map(({ status, text }) => (status === 200 ? 200 : text)))).toEqual(new Set([200]));
-    expect(
-      new Set(answers.map(({ body }) => `${String(body['version'])} ${String(body['access_token'])}`)).size,
-    ).toBe(1);
-    expect((await row())['token_version']).toBe(2);
-    expect((await world.simulator.ledger()).counters).toMatchObject({ renewals: 1, reused: 0 });
-  });
-
   it('renew each of 60 due connections once', async () => {
     const companies = Array.from({ length: 60 }, (_, index) => String(index + 1));
     await install(...companies);
