@@ -21,19 +21,27 @@ describe('the engine', () => {
 
   it('skips a connection that somebody else has locked, and renews the others', async () => {
     for (const company of ['1', '2', '3']) await world.keepKonnect(broker, company);
+    // Due like the others, but only in a moment, when it is locked.
+    await world.sql(
+      `update connections set renew_at = broker_now() - interval '1 s',
+              lease_until = case when company_id = '1' then broker_now() + interval '300 ms' end`,
+    );
     const locker = new Client({ connectionString: world.databaseUrl });
     await locker.connect();
     await locker.query(`begin; select 1 from connections where company_id = '1' for update`);
     await world.sql(
-      `update connections set renew_at = broker_now() - interval '1 s' where company_id <> '1'`,
+      `update connections set token_version = 1, renew_at = broker_now() + interval '600 ms' where company_id <> '1'`,
     );
-    void broker.broker.app.get(RenewalSchedule).tick();
-    await eventually(async () => {
-      const renewed = await world.sql(`select 1 from connections where token_version = 2`);
-      return renewed.length === 2;
-    });
-    await locker.query('rollback');
-    await locker.end();
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    try {
+      void broker.broker.app.get(RenewalSchedule).tick();
+      await eventually(async () => {
+        const renewed = await world.sql(`select 1 from connections where token_version = 2`);
+        return renewed.length === 2;
+      });
+    } finally {
+      await locker.end();
+    }
   });
 
   it('keeps an answer although the database had become closed to it meanwhile', async () => {

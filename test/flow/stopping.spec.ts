@@ -10,9 +10,10 @@ describe('an orderly stop', () => {
   const calls = async (counter: string): Promise<number> =>
     Number((await world.simulator.ledger('?limit=0')).counters[counter]);
 
+  // Longer than the requests that are open have by themselves.
   it('waits for a consent that is being redeemed, and keeps its grant', async () => {
     const broker = await world.local();
-    await world.simulator.fault({ provider: 'fynd', operation: 'exchange', delay_ms: 1_500, times: 1 });
+    await world.simulator.fault({ provider: 'fynd', operation: 'exchange', delay_ms: 6_000, times: 1 });
     const landed = world.install(broker, '42');
     await eventually(async () => (await calls('in_flight')) === 1);
     await broker.broker.stop();
@@ -30,7 +31,7 @@ describe('an orderly stop', () => {
   });
 
   it('begins no renewal once it has begun, also where a look at the calendar was under way', async () => {
-    const broker = await world.local();
+    const broker = await world.local({ FYND_API_KEY: undefined, FYND_API_SECRET: undefined });
     await world.keepKonnect(broker, '44');
     await world.sql(
       `update connections set renew_at = broker_now() - interval '1 s' where company_id = '44'`,
