@@ -71,6 +71,10 @@ async function runOn<Row extends QueryResultRow>(
   return (await client.query<Row>({ ...statement, values: [...values] })).rows;
 }
 
+/** What the driver says without a code. No error of ours begins like this, whatever it is about. */
+const DRIVER_AWAY =
+  /^(Connection terminated|timeout e|Client (has|was)|Query read timeout|Cannot use a pool)/i;
+
 /** True for an error that says that the database is away, full or stopping. */
 export function isAway(error: unknown): boolean {
   if (typeof error !== 'object' || error === null || error instanceof Problem) return false;
@@ -78,7 +82,7 @@ export function isAway(error: unknown): boolean {
   if (typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code)) return UNAVAILABLE.test(code);
   // Socket errors have codes of their own; the pool's and the client's have none.
   if (typeof code === 'string') return !/^ERR_(?!SOCKET|STREAM|SSL|TLS)/.test(code);
-  return typeof message === 'string' && /timeout|terminated|not queryable|connection|pool/i.test(message);
+  return typeof message === 'string' && DRIVER_AWAY.test(message);
 }
 
 function asProblem(error: unknown): unknown {
