@@ -38,6 +38,15 @@ const ROTATE_BY = `
 
 const NO_LIVE_LEASE = `(lease_until is null or lease_until <= broker_now())`;
 
+/** Claims what is due. $1 provider, $2 owner, $3 lease seconds, $4 how many; what another has locked is skipped. */
+const claimDueBy = (order: string): string => `
+  with free as (
+    select id, lease_owner is not null as crashed from connections
+    where provider = $1 and renew_at <= broker_now() and sealed_grant is not null and ${NO_LIVE_LEASE}
+    order by ${order} limit $4 for update skip locked)
+  update connections c set ${TAKE_LEASE} from free where c.id = free.id
+  returning ${columns('c')}, free.crashed`;
+
 export const SQL = {
   /** Two statements, since `is not distinct from` would not use the index. */
   findCompany: {
@@ -80,28 +89,14 @@ export const SQL = {
            returning ${columns('c')}, free.crashed`,
   },
 
-  /** $1 provider, $2 owner, $3 lease seconds, $4 how many. The living first, soonest expiry first; then the expired. */
+  /** The living first, soonest expiry first; then the expired. */
   claimDue: {
     name: 'connection_claim_due',
-    text: `with free as (
-             select id, lease_owner is not null as crashed from connections
-             where provider = $1 and renew_at <= broker_now() and sealed_grant is not null and ${NO_LIVE_LEASE}
-             order by coalesce(expires_at <= broker_now(), false), expires_at
-             limit $4 for update skip locked)
-           update connections c set ${TAKE_LEASE} from free where c.id = free.id
-           returning ${columns('c')}, free.crashed`,
+    text: claimDueBy('coalesce(expires_at <= broker_now(), false), expires_at'),
   },
 
-  /** As claimDue for one row, any: while a provider is misconfigured no single connection may be the only probe. */
-  claimAnyDue: {
-    name: 'connection_claim_any_due',
-    text: `with free as (
-             select id, lease_owner is not null as crashed from connections
-             where provider = $1 and renew_at <= broker_now() and sealed_grant is not null and ${NO_LIVE_LEASE}
-             order by random() limit $4 for update skip locked)
-           update connections c set ${TAKE_LEASE} from free where c.id = free.id
-           returning ${columns('c')}, free.crashed`,
-  },
+  /** Any: while a provider is misconfigured no single connection may be the only probe. */
+  claimAnyDue: { name: 'connection_claim_any_due', text: claimDueBy('random()') },
 
   /**
    * Keeps a token. $2 epoch, $3 and $4 token and grant version of the claim: a holder whose lease is gone may keep its
