@@ -15,8 +15,10 @@ const mayImport = {
   clients: ['shared', 'config', 'database', 'telemetry'],
   provider: ['shared', 'config', 'telemetry'],
   token: heart,
-  oauth: [...heart, 'token'],
+  session: [...heart, 'token'],
+  oauth: [...heart, 'token', 'session'],
   konnect: [...heart, 'token'],
+  portal: [...heart, 'token'],
   health: [...heart, 'token'],
   // What `npm start` adds on a machine that has nothing. The service itself never imports it; main.ts loads it
   // by a dynamic import, in development only.

@@ -9,6 +9,7 @@ import { ProblemFilter } from './http/problem.filter.js';
 import { validationPipe } from './http/validation.js';
 import { KonnectModule } from './konnect/konnect.module.js';
 import { OAuthModule } from './oauth/oauth.module.js';
+import { PortalModule } from './portal/portal.module.js';
 import { Clock } from './shared/clock.js';
 import { TokenModule } from './token/token.module.js';
 
@@ -25,6 +26,7 @@ export class AppModule {
         TokenModule,
         OAuthModule,
         KonnectModule,
+        PortalModule,
         HealthModule,
       ],
       providers: [

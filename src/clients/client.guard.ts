@@ -3,7 +3,7 @@ import { Reflector } from '@nestjs/core';
 import { isUuid, parseId, type Subject } from '../shared/ids.js';
 import { invalid, Problem } from '../shared/problem.js';
 import { PUBLIC, READS_QUERY, REQUIRES, type KnownRequest } from './access.js';
-import type { Action } from './caller.js';
+import { resourceOf, type Action } from './caller.js';
 
 interface PathIds {
   readonly provider?: string;
@@ -25,7 +25,7 @@ export class ClientGuard implements CanActivate {
     const { caller } = request;
     if (!caller) throw new Problem('unauthenticated', 'Send a valid key as "Authorization: Bearer <key>".');
     const subject = readPath(request.params as PathIds);
-    if (action === undefined || !caller.permits(action, resourceOf(subject))) {
+    if (action === undefined || !caller.permits(action, subject ? resourceOf(subject) : '**')) {
       throw new Problem('forbidden', `This caller lacks the permission ${action ?? 'for this route'}.`);
     }
     if (!this.reflector.get<boolean | undefined>(READS_QUERY, route)) refuseQuery(request.query);
@@ -50,10 +50,4 @@ function refuseQuery(query: unknown): void {
   const [name] = Object.keys(query as Record<string, unknown>);
   if (name !== undefined)
     throw invalid(/^[A-Za-z0-9_]{1,64}$/.test(name) ? name : 'query', 'is not known here');
-}
-
-function resourceOf(subject: Subject | undefined): string {
-  if (!subject) return '**';
-  const company = `${subject.provider}/companies/${subject.companyId}`;
-  return subject.locationId === null ? company : `${company}/locations/${subject.locationId}`;
 }

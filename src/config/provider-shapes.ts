@@ -1,4 +1,4 @@
-import { Transform } from 'class-transformer';
+import { Transform, Type } from 'class-transformer';
 import {
   ArrayMaxSize,
   ArrayMinSize,
@@ -8,6 +8,7 @@ import {
   IsInt,
   IsNotEmpty,
   IsNumber,
+  IsObject,
   IsOptional,
   IsString,
   IsUrl,
@@ -15,6 +16,7 @@ import {
   Max,
   MaxLength,
   Min,
+  ValidateNested,
 } from 'class-validator';
 
 const WEB_ADDRESS = {
@@ -25,6 +27,16 @@ const WEB_ADDRESS = {
   allow_query_components: false,
   allow_fragments: false,
 };
+const IsAddress = (): PropertyDecorator =>
+  IsUrl(WEB_ADDRESS, { message: 'must be an http(s) address without user, query or fragment' });
+
+/** An endpoint may have a query of its own (RFC 6749 3.1). */
+const IsEndpoint = (): PropertyDecorator =>
+  IsUrl(
+    { ...WEB_ADDRESS, allow_query_components: true },
+    { message: 'must be an http(s) address without user or fragment' },
+  );
+
 const DURATION = /^\d{1,9}(ms|s|m|h|d)$/;
 
 /** Texts become numbers where a number is meant: `${KONNECT_TOKEN_TTL}` arrives as text. */
@@ -44,13 +56,34 @@ const ListFromText = (): PropertyDecorator =>
       : value,
   );
 
+/** A variable that is not set leaves an empty text behind: the same as nothing. */
+const EmptyIsAbsent = (): PropertyDecorator =>
+  Transform(({ value }: { value: unknown }) => (value === '' ? undefined : value));
+
+/** Codes may be written as numbers, as Connect's are. */
+const TextsFromNumbers = (): PropertyDecorator =>
+  Transform(({ value }: { value: unknown }) =>
+    Array.isArray(value)
+      ? value.map((item: unknown) => (typeof item === 'number' ? String(item) : item))
+      : value,
+  );
+
+/** How a token travels to the provider. */
+export class HeaderShape {
+  @Matches(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/, { message: 'must be the name of a header' })
+  name!: string;
+  @IsOptional()
+  @Matches(/^[A-Za-z0-9._~+/-]{0,40}$/, { message: 'must be a scheme like Bearer' })
+  scheme?: string;
+}
+
 /** What every provider in `PROVIDERS_FILE` may say; the names are those of the file. */
 export class ProviderShape {
   @IsString() kind!: string;
-  @IsUrl(WEB_ADDRESS, { message: 'must be an http(s) address without user, query or fragment' })
-  base_url!: string;
   @IsOptional() @IsIn(['none', 'grace', 'strict', 'unknown']) rotation?: Rotation;
-  @IsOptional() @IsArray() @IsString({ each: true }) dead_grant_codes?: string[];
+  @TextsFromNumbers() @IsOptional() @IsArray() @IsString({ each: true }) dead_grant_codes?: string[];
+  @TextsFromNumbers() @IsOptional() @IsArray() @IsString({ each: true }) client_error_codes?: string[];
+  @IsOptional() @Matches(DURATION, { message: 'must be a duration like 90d' }) rotate_after?: string;
   @IsOptional() @Matches(DURATION, { message: 'must be a duration like 10s' }) timeout?: string;
   @IsOptional() @Matches(/^[1-9]\d{0,5}\/s$/, { message: 'must be a rate like 50/s' }) rate?: string;
   @IsOptional() @IsInt() @Min(1) @Max(1_000) concurrency?: number;
@@ -63,26 +96,22 @@ export class ProviderShape {
   @Max(0.95, { each: true })
   renew_between?: [number, number];
   @IsOptional() @IsBoolean() allow_private?: boolean;
-  @IsOptional()
-  @IsUrl(WEB_ADDRESS, { message: 'must be an http(s) address without user, query or fragment' })
-  public_url?: string;
+  @IsOptional() @IsAddress() public_url?: string;
 }
 
 export class FyndPlatformShape extends ProviderShape {
+  @IsAddress() base_url!: string;
   @IsString() @IsNotEmpty() @MaxLength(200) api_key!: string;
   @IsString() @IsNotEmpty() @MaxLength(1_000) api_secret!: string;
   @ListFromText() @IsOptional() @IsArray() @IsString({ each: true }) scopes?: string[];
-  @IsOptional()
-  @IsIn(['offline'], { message: 'must be offline: online sessions are not served by this release' })
-  access_mode?: 'offline';
+  @IsOptional() @IsIn(['offline', 'online', 'both']) access_mode?: FyndAccessMode;
   @IsOptional() @IsIn(['auto', 'document', 'library']) renewal?: FyndRenewal;
-  @Transform(({ value }: { value: unknown }) => (value === '' ? undefined : value))
-  @IsOptional()
-  @IsUrl(WEB_ADDRESS, { message: 'must be an http(s) address without user, query or fragment' })
-  ui_url?: string;
+  @EmptyIsAbsent() @IsOptional() @IsAddress() ui_url?: string;
+  @IsOptional() @IsBoolean() auto_install?: boolean;
 }
 
 export class KonnectShape extends ProviderShape {
+  @IsAddress() base_url!: string;
   @IsOptional()
   @Matches(/^\/[A-Za-z0-9/._~-]*$/, { message: 'must be a path that begins with /' })
   token_path?: string;
@@ -91,8 +120,53 @@ export class KonnectShape extends ProviderShape {
   @NumberFromText() @IsOptional() @IsInt() @Min(1) @Max(315_360_000) token_ttl?: number;
 }
 
+export class OAuth2Shape extends ProviderShape {
+  @EmptyIsAbsent() @IsOptional() @IsAddress() base_url?: string;
+  @IsOptional() @IsAddress() issuer?: string;
+  @IsOptional() @IsEndpoint() authorize_url?: string;
+  @IsOptional() @IsEndpoint() token_url?: string;
+  @IsOptional() @IsEndpoint() revocation_url?: string;
+  @IsString() @IsNotEmpty() @MaxLength(500) client_id!: string;
+  @IsOptional() @IsString() @IsNotEmpty() @MaxLength(2_000) client_secret?: string;
+  @Transform(({ value }: { value: unknown }) =>
+    Array.isArray(value) ? value.filter((item) => item !== '') : value,
+  )
+  @IsOptional()
+  @IsArray()
+  @ArrayMinSize(1)
+  @ArrayMaxSize(5)
+  @IsString({ each: true })
+  @IsNotEmpty({ each: true })
+  client_secrets?: string[];
+  @IsOptional() @IsIn(['basic', 'basic_encoded', 'body']) client_auth?: ClientAuth;
+  @IsOptional() @IsIn(['form', 'json']) body?: 'form' | 'json';
+  @IsOptional() @IsIn(['authorization_code', 'client_credentials']) grant?: OAuth2Grant;
+  @ListFromText() @IsOptional() @IsArray() @IsString({ each: true }) scopes?: string[];
+  @IsOptional() @IsString() @IsIn([' ', ',']) scope_separator?: string;
+  @IsOptional() @IsBoolean() pkce?: boolean;
+  @IsOptional() @IsObject() authorize_params?: Record<string, unknown>;
+  @IsOptional() @IsObject() token_params?: Record<string, unknown>;
+  @IsOptional() @IsBoolean() refresh_with_redirect_uri?: boolean;
+  @NumberFromText() @IsOptional() @IsInt() @Min(1) @Max(315_360_000) token_ttl?: number;
+  @IsOptional() @ValidateNested() @Type(() => HeaderShape) header?: HeaderShape;
+  @EmptyIsAbsent() @IsOptional() @IsAddress() ui_url?: string;
+}
+
+export class PortalShape extends ProviderShape {
+  @EmptyIsAbsent() @IsOptional() @IsAddress() base_url?: string;
+  @IsOptional() @ValidateNested() @Type(() => HeaderShape) header?: HeaderShape;
+}
+
 /** May the same refresh token be sent twice? `none` and `grace`: yes; `strict` and `unknown`: no. */
 export type Rotation = 'none' | 'grace' | 'strict' | 'unknown';
 
 /** Which of Fynd Platform's two renewal shapes to speak; `auto` finds out and remembers. */
 export type FyndRenewal = 'auto' | 'document' | 'library';
+
+/** Whose tokens an extension holds: the company's, each user's, or both. */
+export type FyndAccessMode = 'offline' | 'online' | 'both';
+
+/** How the client proves itself: the raw pair in base64, the same form-encoded first (RFC 6749 2.3.1), or in the body. */
+export type ClientAuth = 'basic' | 'basic_encoded' | 'body';
+
+export type OAuth2Grant = 'authorization_code' | 'client_credentials';

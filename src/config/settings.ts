@@ -10,7 +10,8 @@ import { Environment } from './environment.js';
 import { LiveValue } from './live-value.js';
 import { ConfigurationError, Mistakes } from './mistakes.js';
 import type { DisabledProvider, ProviderSettings } from './provider-settings.js';
-import { explain, readProvidersFile } from './providers-file.js';
+import { explain } from './explain.js';
+import { readProvidersFile } from './providers-file.js';
 import { VARIABLE_NAMES, Variables } from './variables.js';
 
 const SHIPPED_PROVIDERS_FILE = fileURLToPath(new URL('../../config/providers.yaml', import.meta.url));
@@ -237,7 +238,7 @@ function warningsOf(environment: Environment, grounds: WarningGrounds): string[]
   if (
     grounds.production &&
     isLoopbackHost(new URL(grounds.publicUrl).hostname) &&
-    grounds.enabled.some((it) => it.kind === 'fynd-platform')
+    grounds.enabled.some((it) => it.kind === 'fynd-platform' || it.kind === 'oauth2')
   ) {
     lines.push(`PUBLIC_URL is ${grounds.publicUrl}: browsers elsewhere cannot come back to it`);
   }

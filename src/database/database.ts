@@ -10,7 +10,8 @@ export interface Statement {
 }
 
 type Values = readonly unknown[];
-type Run = <Row extends QueryResultRow>(statement: Statement, values?: Values) => Promise<Row[]>;
+/** Runs a statement inside of a transaction. */
+export type Run = <Row extends QueryResultRow>(statement: Statement, values?: Values) => Promise<Row[]>;
 
 /** Seconds after which a caller may try again when the database is away. */
 const RETRY_AFTER_S = 5;

@@ -4,12 +4,7 @@ import type { KonnectSettings } from '../config/provider-settings.js';
 import { readBody } from '../http/validation.js';
 import { readToken } from '../provider/access-token.js';
 import { readExpiry, type ReadExpiry } from '../provider/expiry.js';
-import type {
-  OfferedCredential,
-  Outcome,
-  RenewalContext,
-  TokenProvider,
-} from '../provider/token-provider.js';
+import type { OfferedGrant, Outcome, RenewalContext, TokenProvider } from '../provider/token-provider.js';
 import type { Upstream, UpstreamRequest, UpstreamResult } from '../provider/upstream.js';
 import { codeOf, judgeFailure } from '../provider/verdict.js';
 import { Secret } from '../shared/secret.js';
@@ -39,6 +34,8 @@ export class KonnectProvider implements TokenProvider {
   readonly kind = 'konnect';
   readonly name: string;
   readonly scopes = [];
+  readonly renews = true;
+  readonly hasClientSecret = false;
   readonly mintsFromCredential = true;
 
   constructor(
@@ -52,10 +49,11 @@ export class KonnectProvider implements TokenProvider {
     return { name: 'x-access-token', value: accessToken.reveal() };
   }
 
-  readCredential(body: unknown): OfferedCredential {
+  readOffer(body: unknown): OfferedGrant {
     const { username, password, verify } = readBody(CredentialShape, body);
     const text = JSON.stringify({ username, password } satisfies Credential);
-    return { grant: new Secret(text), credential: new Secret(text), verify: verify ?? true };
+    const credential = new Secret(text);
+    return { grant: credential, credential, token: null, scopes: [], verify: verify ?? true };
   }
 
   async renew(grant: Secret, context: RenewalContext): Promise<Outcome> {
@@ -93,13 +91,14 @@ export class KonnectProvider implements TokenProvider {
     return new Secret(`${this.settings.baseUrl}${this.settings.tokenPath}`);
   }
 
-  reauthorizeUrl(): null {
-    return null;
+  reauthorizeUrl(): Promise<null> {
+    return Promise.resolve(null);
   }
 
   #judge(result: UpstreamResult, context: RenewalContext): Outcome {
     return judgeFailure(result, {
       deadGrantCodes: this.settings.deadGrantCodes,
+      clientErrorCodes: this.settings.clientErrorCodes,
       hasRenewed: context.knownDialect !== null,
     });
   }

@@ -1,5 +1,13 @@
 import type { ProblemCode } from '../shared/problem.js';
 
+/** How a seller begins a consent: on opening an extension, or on a link that somebody sent. */
+export type Beginning = 'extension' | 'link';
+
+const AGAIN: Readonly<Record<Beginning, string>> = {
+  extension: 'Open the extension from Fynd again.',
+  link: 'Ask for a new link and open that one.',
+};
+
 /** What went wrong, told to a seller: a title, what happened, what to do next, and perhaps a link to begin again. */
 export class BrowserError extends Error {
   private constructor(
@@ -12,11 +20,11 @@ export class BrowserError extends Error {
     this.name = 'BrowserError';
   }
 
-  static badRequest(field: string): BrowserError {
+  static badRequest(field: string, beginning: Beginning): BrowserError {
     return new BrowserError(
       'invalid_request',
       'This link is not complete',
-      `The address lacks a valid ${field}, or has it twice. Open the extension from Fynd again.`,
+      `The address lacks a valid ${field}, or has it twice. ${AGAIN[beginning]}`,
     );
   }
 
@@ -24,7 +32,15 @@ export class BrowserError extends Error {
     return new BrowserError(
       'invalid_request',
       'This extension is not known here',
-      'The link names an extension or a Fynd cluster that this service does not work for. Open the extension from Fynd again.',
+      `The link names an extension or a Fynd cluster that this service does not work for. ${AGAIN.extension}`,
+    );
+  }
+
+  static unknownLink(): BrowserError {
+    return new BrowserError(
+      'invalid_request',
+      'This link is not good any more',
+      `Each link works once, for ten minutes. ${AGAIN.link}`,
     );
   }
 
@@ -32,74 +48,74 @@ export class BrowserError extends Error {
     return new BrowserError(
       'invalid_request',
       'This link leads nowhere',
-      "The page that you were to land on is not one of the extension's own. Open the extension from Fynd again.",
+      `The page that you were to land on is not one of the extension's own. ${AGAIN.extension}`,
     );
   }
 
-  static unknownState(): BrowserError {
+  static unknownState(beginning: Beginning): BrowserError {
     return new BrowserError(
       'invalid_request',
       'This consent is not one that was begun here',
-      'It was begun in another browser, more than ten minutes ago, or not at all. Open the extension from Fynd again.',
+      `It was begun in another browser, more than ten minutes ago, or not at all. ${AGAIN[beginning]}`,
     );
   }
 
-  static usedState(): BrowserError {
+  static usedState(beginning: Beginning): BrowserError {
     return new BrowserError(
       'invalid_request',
       'This consent was used already',
-      'Each consent works once. If the extension does not work, open it from Fynd again.',
+      `Each consent works once. If it does not work: ${AGAIN[beginning]}`,
     );
   }
 
-  static mismatch(): BrowserError {
+  static mismatch(beginning: Beginning): BrowserError {
     return new BrowserError(
       'invalid_request',
       'This consent is for another company',
-      'It came back for another company or extension than it was begun for, so nothing was changed. Open the extension from Fynd again.',
+      `It came back for another company, extension or service than it was begun for, so nothing was changed. ${AGAIN[beginning]}`,
     );
   }
 
-  static denied(): BrowserError {
+  static denied(beginning: Beginning): BrowserError {
     return new BrowserError(
       'invalid_request',
       'You did not agree',
-      'Nothing was connected. If that was not what you meant, open the extension from Fynd again and agree to what it asks for.',
+      `Nothing was connected. If that was not what you meant, begin again and agree to what is asked for. ${AGAIN[beginning]}`,
     );
   }
 
-  static refusedCode(again: string): BrowserError {
+  static refusedCode(title: string, again: string | null): BrowserError {
     return new BrowserError(
       'invalid_request',
-      'Fynd did not accept this consent',
-      'It may have taken too long. Nothing was changed; begin again.',
+      `${title} did not accept this consent`,
+      `It may have taken too long. Nothing was changed; begin again.${again === null ? ` ${AGAIN.link}` : ''}`,
       again,
     );
   }
 
-  static unavailable(again: string): BrowserError {
+  static unavailable(title: string, again: string | null): BrowserError {
     return new BrowserError(
       'provider_unavailable',
-      'Fynd cannot be reached now',
+      `${title} cannot be reached now`,
       'Nothing was changed. Wait a minute and begin again.',
       again,
     );
   }
 
-  static nonsense(again: string): BrowserError {
+  static nonsense(title: string, again: string | null): BrowserError {
     return new BrowserError(
       'provider_protocol_error',
-      'Fynd answered something unexpected',
+      `${title} answered something unexpected`,
       'Nothing was changed. Wait a minute and begin again.',
       again,
     );
   }
 
-  static misconfigured(): BrowserError {
+  static misconfigured(title: string): BrowserError {
     return new BrowserError(
       'provider_misconfigured',
-      'This extension is not set up rightly',
-      'Fynd does not accept its registration. Nothing was changed; please tell whoever runs the extension.',
+      'This is not set up rightly',
+      `${title} does not accept the registration of this service. Nothing was changed; please tell whoever runs it.`,
     );
   }
 
@@ -107,7 +123,7 @@ export class BrowserError extends Error {
     return new BrowserError(
       code,
       'Something went wrong here',
-      'Nothing was connected. Wait a minute and open the extension from Fynd again.',
+      'Nothing was connected. Wait a minute and begin again where you began.',
     );
   }
 }

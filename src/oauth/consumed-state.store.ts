@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '../database/database.js';
-import { hashState, STATE_LIVES_S } from './install-state.js';
+import { hashState, STATE_LIVES_S } from './consent-state.js';
 
 const CONSUME = {
   text: `with forgotten as (delete from consumed_states where expires_at < broker_now())

@@ -1,19 +1,33 @@
 import type { FyndPlatformSettings } from '../config/provider-settings.js';
-import { readToken } from '../provider/access-token.js';
-import { readExpiry } from '../provider/expiry.js';
 import {
   LeaseRanOut,
   type IssuedToken,
+  type OfferedGrant,
   type Outcome,
   type RenewalContext,
-  type TokenProvider,
 } from '../provider/token-provider.js';
+import { readTokenResponse } from '../provider/token-response.js';
 import type { Upstream, UpstreamRequest, UpstreamResult } from '../provider/upstream.js';
-import { judgeFailure } from '../provider/verdict.js';
+import { judgeFailure, type Failure } from '../provider/verdict.js';
+import type { Subject } from '../shared/ids.js';
+import { Problem } from '../shared/problem.js';
 import { Secret } from '../shared/secret.js';
+import type { AuthorizeLinks } from './authorize-link.js';
+import type {
+  CompanyGrant,
+  Consent,
+  ConsentProvider,
+  ConsentRequest,
+  Redeemed,
+  UserToken,
+} from './consent-provider.js';
+import { readGrant, readUserId, sealable, type FyndGrant, type RenewableGrant } from './fynd-grant.js';
+import { readImport } from './grant-import.js';
 
 /** What the documents say an offline token lives; it counts only where an answer does not tell. */
 const OFFLINE_TTL_S = 3_600;
+/** An online token lives two hours at least. */
+const ONLINE_TTL_S = 7_200;
 
 /** Fynd's own document and its own libraries renew in different ways; both are spoken. */
 type Dialect = 'document' | 'library';
@@ -21,33 +35,24 @@ type Dialect = 'document' | 'library';
 /** Statuses that may mean no more than: not in this dialect. */
 const WRONG_DIALECT = new Set([400, 404, 405, 415]);
 
-/** What a Fynd grant is made of. The document's dialect sends the code again, so it is kept beside the refresh token. */
-interface FyndGrant {
-  readonly code: string;
-  readonly refresh_token?: string;
-}
-
-/** A consent redeemed: the token, and what to keep of the grant. */
-export type Redeemed =
-  | {
-      readonly kind: 'issued';
-      readonly token: IssuedToken;
-      readonly grant: (former: Secret | null) => Secret;
-    }
-  | Exclude<Outcome, { kind: 'issued' }>;
-
-/** Fynd Platform, for extensions: offline tokens of a company by authorization code and refresh token. */
-export class FyndPlatformProvider implements TokenProvider {
+/** Fynd Platform, for extensions: a company's offline token, its users' online tokens, or both. */
+export class FyndPlatformProvider implements ConsentProvider {
   readonly kind = 'fynd-platform';
+  readonly title = 'Fynd';
+  readonly renews = true;
+  readonly hasClientSecret = true;
   readonly name: string;
+  readonly clientId: string;
   readonly scopes: readonly string[];
   readonly mintsFromCredential = false;
 
   constructor(
     readonly settings: FyndPlatformSettings,
     private readonly upstream: Upstream,
+    private readonly links: AuthorizeLinks,
   ) {
     this.name = settings.name;
+    this.clientId = settings.apiKey;
     this.scopes = settings.scopes;
   }
 
@@ -55,22 +60,34 @@ export class FyndPlatformProvider implements TokenProvider {
     return { name: 'Authorization', value: `Bearer ${accessToken.reveal()}` };
   }
 
-  /** Where the seller consents, with the broker's own callback and nothing from outside but ids and the state. */
-  consentUrl(companyId: string, state: string): string {
+  /** With the broker's own callback, and nothing from outside but ids and the state. */
+  consentUrl({ companyId, state, scopes }: ConsentRequest): Promise<string> {
     const query = new URLSearchParams({
-      access_mode: 'offline',
+      access_mode: this.settings.accessMode === 'offline' ? 'offline' : 'online',
       client_id: this.settings.apiKey,
       redirect_uri: `${this.settings.publicUrl}/fp/auth`,
       response_type: 'code',
-      scope: this.settings.scopes.join(','),
+      scope: scopes.join(','),
       state,
     });
-    return `${this.#oauthUrl(companyId)}/authorize?${String(query)}`;
+    return Promise.resolve(`${this.#oauthUrl(companyId)}/authorize?${String(query)}`);
   }
 
-  /** Redeems the code of a consent for an offline token. */
-  async redeem(companyId: string, code: string): Promise<Redeemed> {
-    const { apiKey, apiSecret, scopes } = this.settings;
+  /** A code is good once at each endpoint: the company's first, since that one lasts. */
+  async redeem(consent: Consent): Promise<Redeemed> {
+    const { accessMode } = this.settings;
+    const company = accessMode === 'online' ? null : await this.redeemOffline(consent);
+    if (accessMode === 'offline' || (company && company.kind !== 'issued')) return { company, user: null };
+    return { company, user: await this.#redeemOnline(consent) };
+  }
+
+  /** Redeems a code for the company's offline token. */
+  async redeemOffline({
+    companyId,
+    code,
+    scopes,
+  }: Pick<Consent, 'companyId' | 'code' | 'scopes'>): Promise<CompanyGrant | Failure> {
+    const { apiKey, apiSecret } = this.settings;
     const result = await this.upstream.ask(
       this.settings,
       this.#json(`${this.#oauthUrl(companyId)}/offline-token`, {
@@ -81,27 +98,69 @@ export class FyndPlatformProvider implements TokenProvider {
         scope: scopes,
       }),
     );
-    const token = this.#readToken(result, 'exchange');
-    if (!token) return this.#judge(result, false);
-    const refreshToken = refreshTokenIn(result);
+    const answer = readTokenResponse(result, { fallbackSeconds: OFFLINE_TTL_S, dialect: 'exchange' });
+    if (!answer) return this.#judge(result, false);
+    const { token, refreshToken } = answer;
     // A consent given again may come without a refresh token: then the one that is there goes on working.
-    const grant = (former: Secret | null): Secret =>
-      sealable({
-        code,
-        refresh_token: refreshToken ?? (former ? readGrant(former).refresh_token : undefined),
-      });
+    const grant = (former: Secret | null): Secret => {
+      const kept = refreshToken ?? (former ? readGrant(former).refresh_token : undefined);
+      return sealable({ code, ...(kept === undefined ? {} : { refresh_token: kept }) });
+    };
     return { kind: 'issued', token: { ...token, scopes: token.scopes ?? scopes }, grant };
+  }
+
+  async #redeemOnline({ companyId, code, scopes }: Consent): Promise<UserToken | Failure> {
+    const fields = { grant_type: 'authorization_code', code };
+    const result = await this.upstream.ask(
+      this.settings,
+      this.#json(`${this.#oauthUrl(companyId)}/token`, fields),
+    );
+    const answer = readTokenResponse(result, { fallbackSeconds: ONLINE_TTL_S, dialect: 'online' });
+    if (!answer) return this.#judge(result, false);
+    const token = { ...answer.token, scopes: answer.token.scopes ?? scopes };
+    return { kind: 'issued', token, userId: readUserId(answer.body['current_user']) };
+  }
+
+  /**
+   * Whether a token that should be alive is: refused with a 401 it was ended at Fynd, by an uninstall. Null where the answer
+   * tells neither.
+   */
+  async isAlive(companyId: string, accessToken: Secret): Promise<boolean | null> {
+    const path = `/service/platform/configuration/v1.0/company/${encodeURIComponent(companyId)}/application`;
+    const result = await this.upstream.ask(this.settings, {
+      method: 'GET',
+      url: `${this.settings.baseUrl}${path}`,
+      headers: { authorization: `Bearer ${accessToken.reveal()}` },
+    });
+    if (result.kind === 'failed') return null;
+    if (result.status === 401) return false;
+    // A 403 is about a permission: whoever is told that, is known.
+    return (result.status >= 200 && result.status < 300) || result.status === 403 ? true : null;
+  }
+
+  readOffer(body: unknown, { locationId }: Subject): OfferedGrant {
+    if (locationId !== null) {
+      throw new Problem('invalid_request', 'Fynd Platform grants are of a company: leave the location out.');
+    }
+    if (this.settings.renewal === 'document') {
+      throw new Problem(
+        'invalid_request',
+        'This provider renews as the document says, which takes the code of the consent: set renewal to auto or library.',
+      );
+    }
+    return readImport(body, OFFLINE_TTL_S, (refresh_token) => sealable({ refresh_token }));
   }
 
   async renew(grant: Secret, context: RenewalContext): Promise<Outcome> {
     const held = readGrant(grant);
     const refreshToken = held.refresh_token;
     if (refreshToken === undefined) return { kind: 'grant_refused', code: 'no_refresh_token' };
-    const [first, second] = this.#dialects(context.knownDialect);
-    const answer = await this.#ask(first, { ...held, refresh_token: refreshToken }, context);
-    if (!second || !isRefusedDialect(answer)) return answer.outcome;
+    const renewable = { ...held, refresh_token: refreshToken };
+    const [first, second] = this.#dialects(context.knownDialect, renewable);
+    const answer = await this.#ask(first, renewable, context);
+    if (!second || !isRefusedDialect(answer)) return aboutThisGrant(answer.outcome, renewable, context);
     try {
-      return (await this.#ask(second, { ...held, refresh_token: refreshToken }, context)).outcome;
+      return (await this.#ask(second, renewable, context)).outcome;
     } catch (error) {
       if (!(error instanceof LeaseRanOut)) throw error;
       // The first dialect was refused, slowly: nothing is spent, and nothing is known of the second.
@@ -114,21 +173,30 @@ export class FyndPlatformProvider implements TokenProvider {
     return new Secret(JSON.stringify([baseUrl, apiKey, apiSecret.current.reveal()]));
   }
 
-  reauthorizeUrl(companyId: string): string {
-    const query = new URLSearchParams({ company_id: companyId, client_id: this.settings.apiKey });
-    return `${this.settings.publicUrl}/fp/install?${String(query)}`;
+  /** Where the extension is installed, which is good for ever; more scopes than it is configured with take a link. */
+  async reauthorizeUrl(companyId: string, scopes: readonly string[]): Promise<string> {
+    const { publicUrl, apiKey } = this.settings;
+    if (scopes.some((scope) => !this.scopes.includes(scope))) {
+      return (await this.links.create({ provider: this.name, companyId, scopes }, publicUrl)).url;
+    }
+    const query = new URLSearchParams({ company_id: companyId, client_id: apiKey });
+    return `${publicUrl}/fp/install?${String(query)}`;
   }
 
-  /** What to speak, in order. One that worked is spoken first; the other is for a provider that has changed its mind. */
-  #dialects(known: string | null): readonly [Dialect, Dialect?] {
+  /**
+   * What to speak, in order. One that worked is spoken first; the other is for a provider that has changed its mind. Without
+   * a code there is one only.
+   */
+  #dialects(known: string | null, grant: FyndGrant): readonly [Dialect, Dialect?] {
     const { renewal } = this.settings;
+    if (grant.code === undefined) return ['library'];
     if (renewal !== 'auto') return [renewal];
     return known === 'library' ? ['library', 'document'] : ['document', 'library'];
   }
 
   async #ask(
     dialect: Dialect,
-    grant: Required<FyndGrant>,
+    grant: RenewableGrant,
     context: RenewalContext,
   ): Promise<{ outcome: Outcome; result: UpstreamResult; isProven: boolean }> {
     context.beforeSending();
@@ -137,9 +205,9 @@ export class FyndPlatformProvider implements TokenProvider {
       this.#renewalRequest(dialect, context.companyId, grant),
     );
     const isProven = context.knownDialect === dialect;
-    const token = this.#readToken(result, dialect);
-    if (!token) return { outcome: this.#judge(result, isProven), result, isProven };
-    const refreshToken = refreshTokenIn(result);
+    const renewal = readTokenResponse(result, { fallbackSeconds: OFFLINE_TTL_S, dialect });
+    if (!renewal) return { outcome: this.#judge(result, isProven), result, isProven };
+    const { token, refreshToken } = renewal;
     const renewed: IssuedToken = {
       ...token,
       grant: refreshToken === undefined ? null : sealable({ ...grant, refresh_token: refreshToken }),
@@ -148,7 +216,7 @@ export class FyndPlatformProvider implements TokenProvider {
     return { outcome: { kind: 'issued', token: renewed }, result, isProven };
   }
 
-  #renewalRequest(dialect: Dialect, companyId: string, grant: Required<FyndGrant>): UpstreamRequest {
+  #renewalRequest(dialect: Dialect, companyId: string, grant: RenewableGrant): UpstreamRequest {
     const url = this.#oauthUrl(companyId);
     const { code, refresh_token } = grant;
     if (dialect === 'document') {
@@ -162,27 +230,9 @@ export class FyndPlatformProvider implements TokenProvider {
     };
   }
 
-  #readToken(result: UpstreamResult, dialect: string): IssuedToken | null {
-    if (result.kind === 'failed' || result.status < 200 || result.status >= 300) return null;
-    const body = (result.json ?? {}) as Record<string, unknown>;
-    const accessToken = readToken(body['access_token']);
-    if (!accessToken) return null;
-    const expiry = readExpiry(body, OFFLINE_TTL_S, result.sentAtDate, result.date);
-    return {
-      accessToken,
-      tokenType: readTokenType(body['token_type']),
-      lifetimeSeconds: expiry.lifetimeSeconds,
-      lifetimeAssumed: expiry.assumed,
-      scopes: readScopes(body['scope']),
-      grant: null,
-      refreshTokenKept: null,
-      sentAt: result.sentAt,
-      dialect,
-    };
-  }
-
-  #judge(result: UpstreamResult, hasRenewed: boolean): Exclude<Outcome, { kind: 'issued' }> {
-    return judgeFailure(result, { deadGrantCodes: this.settings.deadGrantCodes, hasRenewed });
+  #judge(result: UpstreamResult, hasRenewed: boolean): Failure {
+    const { deadGrantCodes, clientErrorCodes } = this.settings;
+    return judgeFailure(result, { deadGrantCodes, clientErrorCodes, hasRenewed });
   }
 
   #json(url: string, body: Record<string, unknown>): UpstreamRequest {
@@ -220,31 +270,9 @@ function isRefusedDialect({
   return !isProven || result.status !== 400;
 }
 
-function readGrant(grant: Secret): FyndGrant {
-  return grant.revealJson<FyndGrant>();
-}
-
-function sealable(grant: { code: string; refresh_token: string | undefined }): Secret {
-  return new Secret(JSON.stringify(grant));
-}
-
-function refreshTokenIn(result: UpstreamResult): string | undefined {
-  const body = result.kind === 'answered' ? (result.json as Record<string, unknown> | undefined) : undefined;
-  return readToken(body?.['refresh_token'])?.reveal();
-}
-
-/** A list, or a text with commas or spaces; null where the answer does not say, or says nothing. */
-function readScopes(value: unknown): string[] | null {
-  const list = typeof value === 'string' ? value.split(/[\s,]+/) : value;
-  if (!Array.isArray(list) || list.length === 0) return null;
-  return list.filter(
-    (scope): scope is string => typeof scope === 'string' && /^[\x21-\x7e]{1,256}$/.test(scope),
-  );
-}
-
-/** The type is case-insensitive (RFC 6749 5.1); the usual one is told in its usual spelling. */
-function readTokenType(value: unknown): string {
-  return typeof value === 'string' && /^[A-Za-z0-9._~-]{1,64}$/.test(value) && !/^bearer$/i.test(value)
-    ? value
-    : 'Bearer';
+/** One grant that came without a code, and cannot speak the dialect that all others renew in, is no fault of ours. */
+function aboutThisGrant(outcome: Outcome, grant: FyndGrant, { knownDialect }: RenewalContext): Outcome {
+  if (outcome.kind !== 'misconfigured' || grant.code !== undefined || knownDialect !== 'document')
+    return outcome;
+  return { kind: 'grant_doubtful', code: outcome.code };
 }

@@ -20,18 +20,25 @@ export function isSafePath(path: string): boolean {
 
 /**
  * Where a seller lands after consent: the company's page of the extension, or a path that was asked for, on the
- * extension's own origin in either case. Null where the extension has no pages.
+ * extension's own origin in either case, with what is handed over in its query. Null where the extension has no pages.
  */
 export function landingUrl(
   uiUrl: string | null,
   companyId: string,
   redirectPath: string | undefined,
+  handedOver: Readonly<Record<string, string | undefined>> = {},
 ): string | null {
   if (uiUrl === null) return null;
-  if (redirectPath === undefined) return `${uiUrl}/company/${encodeURIComponent(companyId)}`;
   const { origin } = new URL(uiUrl);
-  const target = new URL(redirectPath, origin);
-  return target.origin === origin ? target.href : null;
+  const target =
+    redirectPath === undefined
+      ? new URL(`${uiUrl}/company/${encodeURIComponent(companyId)}`)
+      : new URL(redirectPath, origin);
+  if (target.origin !== origin) return null;
+  for (const [name, value] of Object.entries(handedOver)) {
+    if (value !== undefined) target.searchParams.set(name, value);
+  }
+  return target.href;
 }
 
 function tryDecode(text: string): string | undefined {

@@ -1,17 +1,29 @@
 import { Module } from '@nestjs/common';
 import { DatabaseModule } from '../database/database.module.js';
 import { ProviderModule } from '../provider/provider.module.js';
+import { SessionModule } from '../session/session.module.js';
 import { TokenModule } from '../token/token.module.js';
 import { VaultModule } from '../vault/vault.module.js';
+import { AuthorizeLinkController } from './authorize-link.controller.js';
+import { AuthorizeLinks } from './authorize-link.js';
+import { ConsentKeeper } from './consent-keeper.js';
+import { ConsentProviders } from './consent-providers.js';
+import { ConsentService } from './consent.service.js';
+import { ConsentStates } from './consent-state.js';
 import { ConsumedStateStore } from './consumed-state.store.js';
 import { FyndPlatformController } from './fynd-platform.controller.js';
-import { FyndPlatformProviders } from './fynd-platform.providers.js';
-import { InstallService } from './install.service.js';
-import { InstallStates } from './install-state.js';
+import { OAuth2Controller } from './oauth2.controller.js';
 
 @Module({
-  imports: [DatabaseModule, ProviderModule, TokenModule, VaultModule],
-  controllers: [FyndPlatformController],
-  providers: [FyndPlatformProviders, InstallStates, ConsumedStateStore, InstallService],
+  imports: [DatabaseModule, ProviderModule, SessionModule, TokenModule, VaultModule],
+  controllers: [FyndPlatformController, OAuth2Controller, AuthorizeLinkController],
+  providers: [
+    AuthorizeLinks,
+    ConsentProviders,
+    ConsentStates,
+    ConsumedStateStore,
+    ConsentKeeper,
+    ConsentService,
+  ],
 })
 export class OAuthModule {}

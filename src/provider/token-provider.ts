@@ -1,4 +1,5 @@
 import type { SharedProviderSettings } from '../config/provider-settings.js';
+import type { Subject } from '../shared/ids.js';
 import type { Secret } from '../shared/secret.js';
 
 /** A token as a provider issued it, read by its dialect. */
@@ -30,6 +31,7 @@ export type FailureCode =
   | 'client_refused'
   | 'request_refused'
   | 'endpoint_gone'
+  | 'metadata_refused'
   | 'redirected'
   | 'private_address'
   | 'rate_limited'
@@ -72,19 +74,48 @@ export interface RenewalContext {
 /** Thrown by `beforeSending`: the holder was stopped for too long and must not spend anything. */
 export class LeaseRanOut extends Error {}
 
-/** A credential that an operator offers for keeping. */
-export interface OfferedCredential {
-  /** As renewals take it. */
-  readonly grant: Secret;
-  /** What makes it this credential, in one text: to tell whether it is kept twice. */
-  readonly credential: Secret;
-  /** False: keep it without asking the provider first. */
+/** The types of token that people make in a seller portal. */
+export const CREDENTIAL_TYPES = ['personal', 'service', 'base', 'test'] as const;
+
+export type CredentialType = (typeof CREDENTIAL_TYPES)[number];
+
+/** A token that was offered and not asked for. */
+export type OfferedToken = Pick<
+  IssuedToken,
+  'accessToken' | 'tokenType' | 'lifetimeSeconds' | 'lifetimeAssumed'
+>;
+
+/** A grant that an operator offers for keeping: a credential that a person made, or one obtained elsewhere. */
+export interface OfferedGrant {
+  /** As renewals take it; null where nothing renews what is offered. */
+  readonly grant: Secret | null;
+  /** What a person made, in one text: to tell whether it is kept twice, and when it is due for another. Null: nobody. */
+  readonly credential: Secret | null;
+  /** The token that was offered with it; null where there is none. */
+  readonly token: OfferedToken | null;
+  /** The scopes that it has as far as is known; null: what is stored stays. */
+  readonly scopes: readonly string[] | null;
+  /** Whether the provider has to mint a token from it before it is kept. */
   readonly verify: boolean;
+  /** Keep it and do not renew it: somebody else still does. */
+  readonly paused?: boolean;
+  readonly type?: CredentialType;
+  readonly sharedExternally?: boolean;
+  /** When the token ends, to the millisecond as a person said it; else its lifetime counts. */
+  readonly expiresAt?: Date | null;
+}
+
+/** What became of a revocation at the provider. */
+export interface UpstreamRevocation {
+  /** `owed`: the provider could not be told yet. `unsupported`: it has no way to be told. */
+  readonly upstream: 'revoked' | 'owed' | 'unsupported';
+  /** False where a token that was handed out stays good until it expires. */
+  readonly accessTokenRevoked: boolean;
 }
 
 /**
  * The port: what the engine needs of a kind of provider. A kind reads its own dialect and keeps nothing; the engine
- * stores, decides and never knows a provider's name.
+ * stores, decides and never knows a provider's name. docs/providers.md tells how to write one.
  */
 export interface TokenProvider {
   readonly name: string;
@@ -93,6 +124,10 @@ export interface TokenProvider {
   readonly settings: SharedProviderSettings;
   /** The scopes that a grant should have; empty where the provider knows none. */
   readonly scopes: readonly string[];
+  /** False where nothing but a person makes a new token: the schedule has nothing to do, and a 401 is an alarm. */
+  readonly renews: boolean;
+  /** True where a person made the secret by which this provider knows the broker, and is to make another in time. */
+  readonly hasClientSecret: boolean;
   /** True where a dead grant may come to life by itself, since it is a stored credential and not a consent. */
   readonly mintsFromCredential: boolean;
 
@@ -102,15 +137,18 @@ export interface TokenProvider {
   /** Asks for a newer token. Never throws for what a provider answered; LeaseRanOut passes through. */
   renew(grant: Secret, context: RenewalContext): Promise<Outcome>;
 
-  /**
-   * Reads a credential as this kind's `PUT` offers it. Absent where a kind keeps none by hand. Throws Problem
-   * `invalid_request`.
-   */
-  readCredential?(body: unknown): OfferedCredential;
+  /** Reads what this kind's `PUT` offers. Absent where a kind keeps nothing by hand. Throws Problem `invalid_request`. */
+  readOffer?(body: unknown, subject: Subject): OfferedGrant;
+
+  /** Tells the provider that a grant and its token are not wanted any more. Absent where it has no way to be told. */
+  revoke?(grant: Secret | null, accessToken: Secret | null): Promise<UpstreamRevocation>;
 
   /** Distinguishes the client credentials in force, so that a corrected secret is tried at once. */
   credentialsInForce(): Secret;
 
-  /** Where a seller connects this company again; null where that needs an operator. */
-  reauthorizeUrl(companyId: string): string | null;
+  /**
+   * Where a seller connects this company again, with these scopes beside the configured ones; null where that needs an
+   * operator.
+   */
+  reauthorizeUrl(companyId: string, scopes: readonly string[]): Promise<string | null>;
 }

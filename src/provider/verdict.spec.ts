@@ -24,7 +24,7 @@ function answer(status: number, json: unknown, retryAfter?: string): Answered {
 }
 
 function judge(result: UpstreamResult, hasRenewed = true, deadGrantCodes: string[] = []): unknown {
-  return judgeFailure(result, { deadGrantCodes, hasRenewed });
+  return judgeFailure(result, { deadGrantCodes, clientErrorCodes: ['2036'], hasRenewed });
 }
 
 function unavailable(code: string, mayHaveActed: boolean, retryAfterSeconds: number | null = null): unknown {

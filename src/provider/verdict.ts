@@ -5,6 +5,8 @@ import type { UpstreamResult } from './upstream.js';
 export interface VerdictContext {
   /** Body codes of this provider that mean the same as `invalid_grant`. */
   readonly deadGrantCodes: readonly string[];
+  /** Body codes of this provider that mean the same as `invalid_client`. */
+  readonly clientErrorCodes: readonly string[];
   /** True where this provider has renewed in this dialect before: then a bare refusal may be about the grant. */
   readonly hasRenewed: boolean;
 }
@@ -36,7 +38,8 @@ export function judgeFailure(result: UpstreamResult, context: VerdictContext): F
   if (code !== undefined && (code === 'invalid_grant' || context.deadGrantCodes.includes(code))) {
     return { kind: 'grant_refused', code: 'invalid_grant' };
   }
-  if (code !== undefined && CLIENT_CODES.has(code)) return { kind: 'misconfigured', code: 'client_refused' };
+  if (code !== undefined && (CLIENT_CODES.has(code) || context.clientErrorCodes.includes(code)))
+    return { kind: 'misconfigured', code: 'client_refused' };
   if (code !== undefined && REQUEST_CODES.has(code))
     return { kind: 'misconfigured', code: 'request_refused' };
   return judgeStatus(result, context);

@@ -28,6 +28,13 @@ export class Metrics {
     registers: [this.#registry],
   });
 
+  readonly #suspected = new Counter({
+    name: 'token_broker_tokens_suspected_total',
+    help: 'Tokens that nothing renews and that were reported with a 401, by provider: a person has to look',
+    labelNames: ['provider'],
+    registers: [this.#registry],
+  });
+
   constructor() {
     collectDefaultMetrics({ register: this.#registry });
   }
@@ -38,6 +45,10 @@ export class Metrics {
 
   renewalSettled(provider: string, outcome: string): void {
     this.#settled.inc({ provider, outcome });
+  }
+
+  tokenSuspected(provider: string): void {
+    this.#suspected.inc({ provider });
   }
 
   providerAsked(provider: string, seconds: number): void {

@@ -1,6 +1,7 @@
-import type { TokenProvider } from '../provider/token-provider.js';
+import type { CredentialType, TokenProvider } from '../provider/token-provider.js';
 import { missingScopes } from './serving.js';
-import type { Connection, ConnectionStatus } from './connection.js';
+import type { Revocation } from './revocation.service.js';
+import { rotationOf, type Connection, type ConnectionStatus } from './connection.js';
 
 /** A connection as it is shown: everything but its secrets. */
 export interface ConnectionAnswer {
@@ -23,6 +24,11 @@ export interface ConnectionAnswer {
   readonly last_error: string | null;
   readonly consecutive_failures: number;
   readonly rotate_by: string | null;
+  /** Where the secret that a person made is to be replaced within two weeks, or should have been. */
+  readonly rotation?: 'due' | 'overdue';
+  /** Of a token that a person made in a portal. */
+  readonly token_type?: CredentialType;
+  readonly shared_externally?: boolean;
   readonly created_at: string;
   readonly updated_at: string;
 }
@@ -31,6 +37,8 @@ export function answerConnection(
   connection: Connection,
   provider: TokenProvider | undefined,
 ): ConnectionAnswer {
+  const rotation = rotationOf(connection);
+  const { credentialType, sharedExternally } = connection;
   const iso = (date: Date | null): string | null => date?.toISOString() ?? null;
   return {
     id: connection.id,
@@ -51,7 +59,25 @@ export function answerConnection(
     last_error: connection.lastError,
     consecutive_failures: connection.consecutiveFailures,
     rotate_by: iso(connection.rotateBy),
+    ...(rotation === null ? {} : { rotation }),
+    ...(credentialType === null ? {} : { token_type: credentialType, shared_externally: sharedExternally }),
     created_at: connection.createdAt.toISOString(),
     updated_at: connection.updatedAt.toISOString(),
+  };
+}
+
+/** What the provider still accepts after a `DELETE`, told honestly. */
+export interface RevocationAnswer {
+  readonly upstream: 'revoked' | 'owed' | 'unsupported';
+  /** Null where nothing is valid any more, or, with `still_valid`, where nobody knows an end. */
+  readonly token_valid_until: string | null;
+  readonly still_valid: boolean;
+}
+
+export function answerRevocation({ upstream, tokenValidUntil, isStillValid }: Revocation): RevocationAnswer {
+  return {
+    upstream,
+    token_valid_until: tokenValidUntil?.toISOString() ?? null,
+    still_valid: isStillValid,
   };
 }

@@ -31,6 +31,9 @@ export class ConnectionQuery {
   @IsOptional() @Validate(IsId) company_id?: string;
   @IsOptional() @Validate(IsId) location_id?: string;
   @IsOptional() @IsIn(STATUSES) status?: ConnectionStatus;
+  @IsOptional()
+  @IsIn(['due', 'overdue'], { message: 'must be due or overdue' })
+  rotation?: 'due' | 'overdue';
   @IsOptional() @IsString() cursor?: string;
   @Transform(({ value }: { value: unknown }) =>
     typeof value === 'string' && /^\d{1,3}$/.test(value) ? Number(value) : value,

@@ -4,10 +4,16 @@ import { CallerOf, ReadsQuery, Requires, SubjectOf } from '../clients/access.js'
 import type { Caller } from '../clients/caller.js';
 import { ProviderRegistry } from '../provider/provider-registry.js';
 import type { Subject } from '../shared/ids.js';
-import { answerConnection, type ConnectionAnswer } from './connection-answer.js';
+import {
+  answerConnection,
+  answerRevocation,
+  type ConnectionAnswer,
+  type RevocationAnswer,
+} from './connection-answer.js';
 import { ConnectionQuery } from './connection-query.js';
 import { ConnectionService } from './connection.service.js';
 import { CredentialService } from './credential.service.js';
+import { RevocationService } from './revocation.service.js';
 import type { Connection } from './connection.js';
 
 @Controller('v1/connections')
@@ -15,6 +21,7 @@ export class ConnectionController {
   constructor(
     private readonly connections: ConnectionService,
     private readonly credentials: CredentialService,
+    private readonly revocations: RevocationService,
     private readonly registry: ProviderRegistry,
   ) {}
 
@@ -36,11 +43,22 @@ export class ConnectionController {
 
   @Delete(':connectionId')
   @Requires('connection:write')
-  async revoke(
-    @Param('connectionId') id: string,
-  ): Promise<{ upstream: string; token_valid_until: string | null }> {
-    const { upstream, tokenValidUntil } = await this.connections.revoke(id);
-    return { upstream, token_valid_until: tokenValidUntil?.toISOString() ?? null };
+  async revoke(@Param('connectionId') id: string): Promise<RevocationAnswer> {
+    return answerRevocation(await this.revocations.revoke(id, 'revoked_by_operator'));
+  }
+
+  @Post(':connectionId/pause')
+  @HttpCode(200)
+  @Requires('connection:write')
+  async pause(@Param('connectionId') id: string): Promise<ConnectionAnswer> {
+    return this.#answer(await this.connections.pause(id));
+  }
+
+  @Post(':connectionId/resume')
+  @HttpCode(200)
+  @Requires('connection:write')
+  async resume(@Param('connectionId') id: string): Promise<ConnectionAnswer> {
+    return this.#answer(await this.connections.resume(id));
   }
 
   @Post(':connectionId/renew')

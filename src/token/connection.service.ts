@@ -12,14 +12,6 @@ export interface Page {
   readonly nextCursor: string | null;
 }
 
-/** What a revocation here means at the provider. */
-export interface Revocation {
-  /** `unsupported`: the provider has no way to revoke, and honours what was handed out until it expires. */
-  readonly upstream: 'unsupported';
-  /** Until when a token that somebody has already got is still good; null: not any more, or there was none. */
-  readonly tokenValidUntil: Date | null;
-}
-
 /** What operators do with connections. */
 @Injectable()
 export class ConnectionService {
@@ -43,6 +35,7 @@ export class ConnectionService {
       companyId: query.company_id ?? null,
       locationId: query.location_id ?? null,
       status: query.status ?? null,
+      rotation: query.rotation ?? null,
       afterId: query.cursor === undefined ? null : readCursor(query.cursor),
       limit: limit + 1,
     });
@@ -51,22 +44,45 @@ export class ConnectionService {
     return { items, nextCursor: rows.length > limit && last ? writeCursor(last.id) : null };
   }
 
-  /** Revokes it here and erases its secrets; again is no error. */
-  async revoke(id: string): Promise<Revocation> {
-    const revoked = (await this.store.revoke(id, 'revoked_by_operator')) ?? (await this.find(id));
-    const { expiresAt, now } = revoked;
-    return { upstream: 'unsupported', tokenValidUntil: expiresAt && expiresAt > now ? expiresAt : null };
+  /** Served while its token lives, and not renewed; again is no error. Throws a Problem where there is nothing to pause. */
+  async pause(id: string): Promise<Connection> {
+    const paused = (await this.store.pause(id)) ?? (await this.find(id));
+    if (paused.status === 'revoked') throw revoked(paused);
+    if (paused.status !== 'reauthorization_required') return paused;
+    throw new Problem('reauthorization_required', 'The grant is dead: there is nothing to pause.', {
+      connection_id: id,
+    });
+  }
+
+  /** Renewed again, and looked at at once; where it was not paused, nothing happens. */
+  async resume(id: string): Promise<Connection> {
+    const resumed = (await this.store.resume(id)) ?? (await this.find(id));
+    if (resumed.status === 'revoked') throw revoked(resumed);
+    return resumed;
   }
 
   /** Tries to renew now, whatever the calendar or a backoff says; `lastError` of what comes back tells whether it worked. */
   async renew(id: string): Promise<Connection> {
     const connection = await this.find(id);
-    if (connection.status === 'revoked')
-      throw new Problem('connection_revoked', 'The connection was revoked.');
+    if (connection.status === 'revoked') throw revoked(connection);
+    if (connection.status === 'paused') {
+      throw new Problem('connection_paused', 'The connection is paused: resume it first.', {
+        connection_id: id,
+      });
+    }
+    if (connection.sealedGrant === null) {
+      throw new Problem('not_renewable', 'Nothing renews this token: keep a new one in its place.', {
+        connection_id: id,
+      });
+    }
     const renewed = await this.renewer.renew(connection, connection.tokenVersion, true);
     if (renewed) return renewed;
     throw new Problem('provider_unavailable', 'The renewal is still running; look again.', {
       retry_after: 1,
     });
   }
+}
+
+function revoked({ id }: Connection): Problem {
+  return new Problem('connection_revoked', 'The connection was revoked.', { connection_id: id });
 }

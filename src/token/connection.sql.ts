@@ -1,25 +1,4 @@
-/** The columns of a Connection, as they are called in the code. */
-const columns = (table: string): string => `
-  ${table}.id, ${table}.provider, ${table}.company_id as "companyId", ${table}.location_id as "locationId",
-  ${table}.status, ${table}.status_reason as "statusReason", ${table}.scopes,
-  ${table}.grant_version as "grantVersion", ${table}.sealed_grant as "sealedGrant",
-  ${table}.token_version as "tokenVersion", ${table}.sealed_token as "sealedToken",
-  ${table}.token_type as "tokenType", ${table}.token_fingerprint as "tokenFingerprint",
-  ${table}.issued_at as "issuedAt", ${table}.expires_at as "expiresAt",
-  ${table}.renewed_lifetime_s as "renewedLifetimeS", ${table}.renew_at as "renewAt",
-  ${table}.last_renewed_at as "lastRenewedAt", ${table}.last_error as "lastError",
-  ${table}.consecutive_failures as "consecutiveFailures", ${table}.refusals,
-  ${table}.lease_owner as "leaseOwner", ${table}.lease_until as "leaseUntil", ${table}.lease_epoch::text as "leaseEpoch",
-  ${table}.attempts, ${table}.unknown_outcome as "unknownOutcome", ${table}.crashes,
-  ${table}.rotate_by as "rotateBy", ${table}.refresh_token_kept as "refreshTokenKept", ${table}.reported_version as "reportedVersion",
-  ${table}.reported_at as "reportedAt", ${table}.created_at as "createdAt", ${table}.updated_at as "updatedAt",
-  broker_now() as "now"`;
-
-/** Tells the replicas, when the statement commits. */
-const tellReplicas = (changed: string): string =>
-  `select ${changed}.*, pg_notify('connections', ${changed}.id::text) from ${changed}`;
-
-const seconds = (parameter: string): string => `make_interval(secs => ${parameter}::double precision)`;
+import { columns, seconds, tellReplicas } from './connection-row.sql.js';
 
 /** What a claim writes. Should nobody come back, the lease's end is also when the schedule looks at the row again. */
 const TAKE_LEASE = `
@@ -30,11 +9,7 @@ const TAKE_LEASE = `
   crashes = c.crashes + free.crashed::int,
   renew_at = broker_now() + ${seconds('$3')}`;
 
-/** The same credential kept again is not a rotated one. */
-const ROTATE_BY = `
-  rotate_by = case when $3::text is null then null
-                   when c.credential_fingerprint is distinct from $3 then broker_now() + interval '90 days'
-                   else c.rotate_by end`;
+const STAYS_PAUSED = `(c.status = 'paused' and $3 <> 'reauthorization_required')`;
 
 const NO_LIVE_LEASE = `(lease_until is null or lease_until <= broker_now())`;
 
@@ -47,6 +22,7 @@ const claimDueBy = (order: string): string => `
   update connections c set ${TAKE_LEASE} from free where c.id = free.id
   returning ${columns('c')}, free.crashed`;
 
+/** Statements on `connections`: reading, and what the engine does under its leases. */
 export const SQL = {
   /** Two statements, since `is not distinct from` would not use the index. */
   findCompany: {
@@ -63,12 +39,18 @@ export const SQL = {
 
   findById: { name: 'connection_by_id', text: `select ${columns('c')} from connections c where c.id = $1` },
 
-  /** $1 provider, $2 company, $3 location, $4 status (each null: any), $5 after this id, $6 how many. */
+  /**
+   * $1 provider, $2 company, $3 location, $4 status (each null: any), $5 after this id, $6 how many, $7 `due` or `overdue`:
+   * secrets that a person made and that are to be replaced within $8 seconds, or should have been.
+   */
   list: {
     text: `select ${columns('c')} from connections c
            where ($1::text is null or c.provider = $1) and ($2::text is null or c.company_id = $2)
              and ($3::text is null or c.location_id = $3) and ($4::text is null or c.status = $4)
              and ($5::uuid is null or c.id > $5)
+             and ($7::text is null or (c.status <> 'revoked' and case $7
+               when 'overdue' then c.rotate_by <= broker_now()
+               else c.rotate_by > broker_now() and c.rotate_by <= broker_now() + ${seconds('$8')} end))
            order by c.id limit $6`,
   },
 
@@ -107,8 +89,9 @@ export const SQL = {
     name: 'connection_keep_token',
     text: `with kept as (
              update connections c set
-               status = 'active', status_reason = null, last_error = null, consecutive_failures = 0, refusals = 0,
-               crashes = 0, unknown_outcome = null,
+               status = case when c.status = 'paused' then 'paused' else 'active' end,
+               status_reason = case when c.status = 'paused' then c.status_reason end,
+               last_error = null, consecutive_failures = 0, refusals = 0, crashes = 0, unknown_outcome = null,
                attempts = case when c.token_fingerprint is distinct from $7 then 0 else c.attempts end,
                token_version = c.token_version + (c.token_fingerprint is distinct from $7)::int,
                sealed_token = $5, token_type = $6, token_fingerprint = $7,
@@ -116,7 +99,7 @@ export const SQL = {
                expires_at = broker_now() - ${seconds('$8')} + ${seconds('$9')},
                renewed_lifetime_s = case when c.token_fingerprint is distinct from $7 then $9::double precision
                                          else greatest(c.renewed_lifetime_s, $9::double precision) end,
-               renew_at = broker_now() - ${seconds('$8')} + ${seconds('$10')},
+               renew_at = case when c.status <> 'paused' then broker_now() - ${seconds('$8')} + ${seconds('$10')} end,
                last_renewed_at = broker_now(),
                scopes = coalesce($11::text[], c.scopes),
                sealed_grant = coalesce($12, c.sealed_grant),
@@ -130,13 +113,15 @@ export const SQL = {
            ${tellReplicas('kept')}`,
   },
 
-  /** Keeps what a failure changes, under the fence. */
+  /** Keeps what a failure changes, under the fence. A pause that came meanwhile stays, unless the grant is dead. */
   keepFailure: {
     name: 'connection_keep_failure',
     text: `with kept as (
              update connections c set
-               status = $3, status_reason = $4, last_error = $5, consecutive_failures = $6, refusals = $7,
-               unknown_outcome = $8, renew_at = broker_now() + ${seconds('$9')},
+               status = case when ${STAYS_PAUSED} then 'paused' else $3 end,
+               status_reason = case when ${STAYS_PAUSED} then c.status_reason else $4 end,
+               last_error = $5, consecutive_failures = $6, refusals = $7, unknown_outcome = $8,
+               renew_at = case when not ${STAYS_PAUSED} then broker_now() + ${seconds('$9')} end,
                lease_owner = null, lease_until = null, updated_at = broker_now()
              where c.id = $1 and c.lease_epoch = $2::bigint
              returning ${columns('c')})
@@ -148,77 +133,11 @@ export const SQL = {
     name: 'connection_release',
     text: `with kept as (
              update connections c set
-               lease_owner = null, lease_until = null, attempts = greatest(0, c.attempts - 1), renew_at = broker_now(),
+               lease_owner = null, lease_until = null, attempts = greatest(0, c.attempts - 1),
+               renew_at = case when c.status <> 'paused' then broker_now() end,
                unknown_outcome = coalesce(c.unknown_outcome, $3),
                updated_at = broker_now()
              where c.id = $1 and c.lease_epoch = $2::bigint
-             returning ${columns('c')})
-           ${tellReplicas('kept')}`,
-  },
-
-  /** Makes sure that the row is there and locks it. $1 a new id, $2 to $4 the subject. */
-  ensure: {
-    text: `insert into connections (id, provider, company_id, location_id, status) values ($1, $2, $3, $4, 'active')
-           on conflict on constraint connections_subject do nothing returning id`,
-  },
-
-  lockSubject: {
-    text: `select ${columns('c')} from connections c
-           where c.provider = $1 and c.company_id = $2 and c.location_id is not distinct from $3 for update`,
-  },
-
-  /** Takes a grant from outside, with the token that came with it. Raises both fences. */
-  adoptToken: {
-    text: `with kept as (
-             update connections c set
-               status = 'active', status_reason = null, last_error = null, consecutive_failures = 0, refusals = 0,
-               crashes = 0, attempts = 0, unknown_outcome = null, refresh_token_kept = null,
-               grant_version = c.grant_version + 1, lease_epoch = c.lease_epoch + 1, lease_owner = null, lease_until = null,
-               sealed_grant = $2, credential_fingerprint = $3, ${ROTATE_BY}, scopes = $4,
-               token_version = c.token_version + (c.token_fingerprint is distinct from $7)::int,
-               sealed_token = $5, token_type = $6, token_fingerprint = $7,
-               issued_at = broker_now() - ${seconds('$8')},
-               expires_at = broker_now() - ${seconds('$8')} + ${seconds('$9')},
-               renew_at = broker_now() - ${seconds('$8')} + ${seconds('$10')},
-               renewed_lifetime_s = coalesce($11::double precision, c.renewed_lifetime_s),
-               last_renewed_at = case when $11::double precision is null then c.last_renewed_at else broker_now() end,
-               reported_version = null, reported_at = null, report_spacing_s = 0,
-               updated_at = broker_now()
-             where c.id = $1
-             returning ${columns('c')})
-           ${tellReplicas('kept')}`,
-  },
-
-  /** Takes a credential from outside without a token: the schedule fetches one at once. */
-  adoptCredential: {
-    text: `with kept as (
-             update connections c set
-               status = 'active', status_reason = null, last_error = null, consecutive_failures = 0, refusals = 0,
-               crashes = 0, attempts = 0, unknown_outcome = null, refresh_token_kept = null,
-               grant_version = c.grant_version + 1, lease_epoch = c.lease_epoch + 1, lease_owner = null, lease_until = null,
-               sealed_grant = $2, credential_fingerprint = $3, ${ROTATE_BY}, renew_at = broker_now(),
-               updated_at = broker_now()
-             where c.id = $1
-             returning ${columns('c')})
-           ${tellReplicas('kept')}`,
-  },
-
-  /** Is this credential kept at another level of the same company? $4 null asks for its locations, else for itself. */
-  credentialElsewhere: {
-    text: `select 1 from connections
-           where provider = $1 and company_id = $2 and credential_fingerprint = $3 and status <> 'revoked'
-             and (location_id is null) <> ($4::text is null) limit 1`,
-  },
-
-  /** Revokes, and erases what was sealed in the same statement. The version and the expiry stay, for the trail. */
-  revoke: {
-    text: `with kept as (
-             update connections c set
-               status = 'revoked', status_reason = $2, sealed_grant = null, sealed_token = null,
-               credential_fingerprint = null, renew_at = null, unknown_outcome = null,
-               grant_version = c.grant_version + 1, lease_epoch = c.lease_epoch + 1, lease_owner = null, lease_until = null,
-               updated_at = broker_now()
-             where c.id = $1 and c.status <> 'revoked'
              returning ${columns('c')})
            ${tellReplicas('kept')}`,
   },

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { Database } from '../database/database.js';
+import { Database, type Run } from '../database/database.js';
+import type { UpstreamRevocation } from '../provider/token-provider.js';
 import type { Subject } from '../shared/ids.js';
 import type { Sealed } from '../shared/secret.js';
-import type { ClaimedConnection, Connection } from './connection.js';
+import { ROTATION_DUE_S, type ClaimedConnection, type Connection } from './connection.js';
 import { SQL } from './connection.sql.js';
+import { OUTSIDE_SQL } from './outside-change.sql.js';
 import type { FailureSettlement } from './transition.js';
 
 /** A token ready to be kept: sealed for its row, its times relative to now. */
@@ -29,12 +31,27 @@ export interface KeptRenewal extends KeptToken {
 
 /** A grant from outside the engine, sealed for its row. */
 export interface AdoptedGrant {
-  readonly sealedGrant: Sealed;
+  /** Null where nothing renews the token. */
+  readonly sealedGrant: Sealed | null;
   /** Of a credential that a person made; null for a grant that a provider made. */
   readonly credentialFingerprint: string | null;
-  readonly scopes: readonly string[];
+  /** Seconds after which a credential that a person made is due to be replaced. */
+  readonly rotateAfterS: number;
+  /** Null: those that are there stay. */
+  readonly scopes: readonly string[] | null;
+  /** Null: an operator's pause stays. */
+  readonly paused: boolean | null;
+  readonly credentialType: string | null;
+  readonly sharedExternally: boolean;
   /** Null where no token came with it. */
-  readonly token: (KeptToken & { readonly minted: boolean }) | null;
+  readonly token: AdoptedToken | null;
+}
+
+export interface AdoptedToken extends KeptToken {
+  /** Whether a renewal would bring the like of it, so that its lifetime is the one to expect. */
+  readonly minted: boolean;
+  /** When it expires, where a person said so. */
+  readonly expiresAt: Date | null;
 }
 
 export interface ListFilter {
@@ -42,9 +59,17 @@ export interface ListFilter {
   readonly companyId: string | null;
   readonly locationId: string | null;
   readonly status: string | null;
+  readonly rotation: 'due' | 'overdue' | null;
   readonly afterId: string | null;
   readonly limit: number;
 }
+
+/** Why a grant from outside was not kept. */
+export type NotAdopted =
+  /** The same credential is kept at the other level of this company: it would be one level's right in disguise. */
+  | 'kept_at_other_level'
+  /** There is a living connection, and it was not to be replaced. */
+  | 'living';
 
 /** The only SQL on `connections`. It stores and returns what is sealed, and opens nothing. */
 @Injectable()
@@ -69,8 +94,16 @@ export class ConnectionStore {
 
   /** In order of id, at most `limit`, those after `afterId`. */
   async list(filter: ListFilter): Promise<Connection[]> {
-    const { provider, companyId, locationId, status, afterId, limit } = filter;
-    return this.database.run<Connection>(SQL.list, [provider, companyId, locationId, status, afterId, limit]);
+    const { provider, companyId, locationId, status, rotation, afterId, limit } = filter;
+    const subject = [provider, companyId, locationId];
+    return this.database.run<Connection>(SQL.list, [
+      ...subject,
+      status,
+      afterId,
+      limit,
+      rotation,
+      ROTATION_DUE_S,
+    ]);
   }
 
   /** Takes the lease; undefined where it is held, or there is nothing to renew (any more), or a backoff is not over. */
@@ -142,25 +175,30 @@ export class ConnectionStore {
 
   /**
    * Keeps a grant from outside: makes the row or takes the one that is there for ever, and raises both fences. `seal`
-   * gets the row as it was, locked, to whose id what is sealed is bound. Resolves to null where the same credential is kept at the
-   * other level of this company, where it would be one level's right in the other's disguise.
+   * gets the row as it was, locked, to whose id what is sealed is bound; null from it keeps the row as it is.
    */
   async adopt(
     subject: Subject,
-    seal: (row: Connection) => AdoptedGrant,
-  ): Promise<{ connection: Connection; created: boolean } | null> {
+    seal: (row: Connection) => AdoptedGrant | null,
+  ): Promise<{ connection: Connection; created: boolean } | NotAdopted> {
     const { provider, companyId, locationId } = subject;
     return this.database.transaction(async (run) => {
       // One at a time per company, or two levels could each take the same credential and not see the other.
       await run({ text: `select pg_advisory_xact_lock(hashtextextended($1, 0))` }, [
         `adopt ${provider} ${companyId}`,
       ]);
-      const inserted = await run<{ id: string }>(SQL.ensure, [randomUUID(), provider, companyId, locationId]);
-      const [row] = await run<Connection>(SQL.lockSubject, [provider, companyId, locationId]);
+      const inserted = await run<{ id: string }>(OUTSIDE_SQL.ensure, [
+        randomUUID(),
+        provider,
+        companyId,
+        locationId,
+      ]);
+      const [row] = await run<Connection>(OUTSIDE_SQL.lockSubject, [provider, companyId, locationId]);
       if (!row) throw new Error('the row that was just made sure of is gone');
       const grant = seal(row);
+      if (!grant) return 'living';
       if (grant.credentialFingerprint !== null) {
-        const elsewhere = await run(SQL.credentialElsewhere, [
+        const elsewhere = await run(OUTSIDE_SQL.credentialElsewhere, [
           provider,
           companyId,
           grant.credentialFingerprint,
@@ -168,18 +206,13 @@ export class ConnectionStore {
         ]);
         if (elsewhere.length > 0) {
           if (inserted.length > 0) await run({ text: 'delete from connections where id = $1' }, [row.id]);
-          return null;
+          return 'kept_at_other_level';
         }
       }
-      const base = [row.id, grant.sealedGrant, grant.credentialFingerprint];
-      const [connection] = grant.token
-        ? await run<Connection>(SQL.adoptToken, [
-            ...base,
-            grant.scopes,
-            ...tokenValues(grant.token),
-            grant.token.minted ? grant.token.lifetimeS : null,
-          ])
-        : await run<Connection>(SQL.adoptCredential, base);
+      const [connection] = await run<Connection>(
+        grant.token ? OUTSIDE_SQL.adoptToken : OUTSIDE_SQL.adoptGrant,
+        adoptedValues(row.id, grant),
+      );
       if (!connection) throw new Error('the row that was just locked is gone');
       return { connection, created: inserted.length > 0 };
     });
@@ -190,13 +223,54 @@ export class ConnectionStore {
     fingerprint: string,
   ): Promise<boolean> {
     const values = [provider, companyId, fingerprint, locationId];
-    return (await this.database.run(SQL.credentialElsewhere, values)).length > 0;
+    return (await this.database.run(OUTSIDE_SQL.credentialElsewhere, values)).length > 0;
   }
 
-  /** Undefined where it was revoked before. */
-  async revoke(id: string, reason: string): Promise<Connection | undefined> {
-    const [row] = await this.database.run<Connection>(SQL.revoke, [id, reason]);
-    return row;
+  /**
+   * Revokes and erases. Gives the row as it was, with what was sealed, and as it is; undefined where there is none. `also`
+   * runs in the same transaction, where it was not revoked before.
+   */
+  async revoke(
+    id: string,
+    reason: string,
+    also: (former: Connection, run: Run) => Promise<void> = () => Promise.resolve(),
+  ): Promise<{ former: Connection; connection: Connection } | undefined> {
+    return this.database.transaction(async (run) => {
+      const [former] = await run<Connection>(OUTSIDE_SQL.lockById, [id]);
+      if (!former) return undefined;
+      const [connection] = await run<Connection>(OUTSIDE_SQL.revoke, [id, reason]);
+      if (connection) await also(former, run);
+      return { former, connection: connection ?? former };
+    });
+  }
+
+  /** Notes what the provider was told; undefined where it is not revoked (any more). */
+  async noteRevocation(
+    id: string,
+    { upstream, accessTokenRevoked }: UpstreamRevocation,
+  ): Promise<Connection | undefined> {
+    const values = [id, upstream, accessTokenRevoked];
+    return (await this.database.run<Connection>(OUTSIDE_SQL.noteRevocation, values))[0];
+  }
+
+  /** Undefined where there is nothing to pause: dead, revoked or paused already. */
+  async pause(id: string): Promise<Connection | undefined> {
+    return (await this.database.run<Connection>(OUTSIDE_SQL.pause, [id]))[0];
+  }
+
+  /** Undefined where it was not paused. */
+  async resume(id: string): Promise<Connection | undefined> {
+    return (await this.database.run<Connection>(OUTSIDE_SQL.resume, [id]))[0];
+  }
+
+  /** A token that nothing renews was refused. Undefined where this version is not the current one, or not in use. */
+  async markSuspect(id: string, version: number): Promise<Connection | undefined> {
+    return (await this.database.run<Connection>(OUTSIDE_SQL.markSuspect, [id, version]))[0];
+  }
+
+  /** Ends what nothing renews and has expired; those that it was. */
+  async lapse(provider: string): Promise<Connection[]> {
+    return this.database.run<Connection>(OUTSIDE_SQL.lapse, [provider]);
   }
 
   /** True where this report may open a renewal; false where one did so too short a time ago, or the version is not current. */
@@ -207,6 +281,14 @@ export class ConnectionStore {
   async markReported(id: string, version: number): Promise<void> {
     await this.database.run(SQL.markReported, [id, version]);
   }
+}
+
+function adoptedValues(id: string, grant: AdoptedGrant): unknown[] {
+  const { sealedGrant, credentialFingerprint, rotateAfterS, scopes, paused, credentialType, token } = grant;
+  const values = [id, sealedGrant, credentialFingerprint, rotateAfterS, scopes, paused, credentialType];
+  values.push(grant.sharedExternally);
+  if (!token) return values;
+  return [...values, ...tokenValues(token), token.expiresAt, token.minted ? token.lifetimeS : null];
 }
 
 function tokenValues(token: KeptToken): unknown[] {

@@ -1,6 +1,7 @@
 import type { Place } from '../vault/vault.js';
 import type { Sealed } from '../shared/secret.js';
 import type { Subject } from '../shared/ids.js';
+import type { CredentialType } from '../provider/token-provider.js';
 
 export const STATUSES = ['active', 'suspect', 'reauthorization_required', 'paused', 'revoked'] as const;
 
@@ -40,6 +41,12 @@ export interface Connection extends Subject {
   readonly crashes: number;
   /** When a secret that a person made is to be replaced; null where no person made one. */
   readonly rotateBy: Date | null;
+  /** Of a token that a person made in a portal; null for everything else. */
+  readonly credentialType: CredentialType | null;
+  /** Whether that token is in the hands of somebody outside, too. */
+  readonly sharedExternally: boolean;
+  /** Of a revoked one: what the provider was told. */
+  readonly upstreamRevocation: 'revoked' | 'owed' | 'unsupported' | null;
   /** What the last renewal showed: true where the same refresh token went on working. */
   readonly refreshTokenKept: boolean | null;
   readonly reportedVersion: number | null;
@@ -54,6 +61,17 @@ export interface ClaimedConnection extends Connection {
   readonly crashed: boolean;
 }
 
+/** A secret that a person made is told to be due this many seconds before it is to be replaced. */
+export const ROTATION_DUE_S = 14 * 86_400;
+
+/** Whether the secret that a person made is to be replaced soon, or should have been; null: neither. */
+export function rotationOf({ rotateBy, now, status }: Connection): 'due' | 'overdue' | null {
+  if (rotateBy === null || status === 'revoked') return null;
+  const leftS = (rotateBy.getTime() - now.getTime()) / 1_000;
+  if (leftS <= 0) return 'overdue';
+  return leftS <= ROTATION_DUE_S ? 'due' : null;
+}
+
 /** Seconds that the token in hand still lives: Infinity where it never expires, -Infinity where there is none. */
 export function remainingSeconds(connection: Connection): number {
   if (!connection.sealedToken) return -Infinity;
@@ -64,6 +82,12 @@ export function remainingSeconds(connection: Connection): number {
 /** True while somebody holds a lease that has not run out. */
 export function isLeased(connection: Connection): boolean {
   return connection.leaseUntil !== null && connection.leaseUntil > connection.now;
+}
+
+/** True where it has a grant or a token that is not known to be dead. */
+export function isLiving({ status, sealedGrant, sealedToken }: Connection): boolean {
+  if (status === 'revoked' || status === 'reauthorization_required') return false;
+  return sealedGrant !== null || sealedToken !== null;
 }
 
 /** True where the token in hand was itself reported with a 401. */

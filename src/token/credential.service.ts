@@ -1,16 +1,17 @@
 import { Injectable } from '@nestjs/common';
 import type { Caller } from '../clients/caller.js';
 import { ProviderRegistry } from '../provider/provider-registry.js';
-import type { IssuedToken, OfferedCredential, Outcome, TokenProvider } from '../provider/token-provider.js';
+import type { IssuedToken, OfferedGrant, Outcome, TokenProvider } from '../provider/token-provider.js';
 import { MADE_NO_SENSE } from '../provider/verdict.js';
 import type { Subject } from '../shared/ids.js';
 import { Problem, type ProblemCode } from '../shared/problem.js';
+import type { Secret } from '../shared/secret.js';
 import type { Connection } from './connection.js';
 import { GrantKeeper } from './grant-keeper.js';
 import { ProofLimit } from './proof-limit.js';
 import { TokenRenewer } from './token-renewer.js';
 
-/** Keeps credentials that people made, after a proof that they work. */
+/** Keeps what operators offer: credentials that people made, after a proof that they work, and grants obtained elsewhere. */
 @Injectable()
 export class CredentialService {
   constructor(
@@ -21,8 +22,8 @@ export class CredentialService {
   ) {}
 
   /**
-   * Proves a credential by a real exchange, whose token becomes the next version, and keeps it. Where the provider refuses
-   * it, what was there stays. Throws Problem `credential_rejected`, `rate_limited` or what the provider's failure is.
+   * Keeps it; what has to be proven is proven by a real exchange, whose token becomes the next version. Where the provider
+   * refuses it, what was there stays. Throws Problem `credential_rejected`, `rate_limited` or what the provider's failure is.
    */
   async keep(
     subject: Subject,
@@ -30,14 +31,12 @@ export class CredentialService {
     caller: Caller,
   ): Promise<{ connection: Connection; created: boolean }> {
     const provider = this.registry.get(subject.provider);
-    if (!provider.readCredential) {
-      throw new Problem(
-        'invalid_request',
-        'Connections of this provider are made by a seller who installs, not by hand.',
-      );
+    if (!provider.readOffer) {
+      throw new Problem('invalid_request', 'Connections of this provider are not made by hand.');
     }
-    const offered = provider.readCredential(body);
-    if (await this.keeper.isKeptAtOtherLevel(subject, offered.credential)) throw disguised();
+    const offered = provider.readOffer(body, subject);
+    if (offered.credential && (await this.keeper.isKeptAtOtherLevel(subject, offered.credential)))
+      throw disguised();
     // A stop waits for it: minting may have ended the token before.
     return this.renewer.track(this.#proveAndKeep(provider, subject, offered, caller));
   }
@@ -45,30 +44,34 @@ export class CredentialService {
   async #proveAndKeep(
     provider: TokenProvider,
     subject: Subject,
-    offered: OfferedCredential,
+    offered: OfferedGrant,
     caller: Caller,
   ): Promise<{ connection: Connection; created: boolean }> {
-    const token = offered.verify ? await this.#prove(provider, subject, offered, caller) : null;
+    const { grant, verify, scopes, ...rest } = offered;
+    const proof = grant && verify ? await this.#prove(provider, subject, grant, caller) : null;
     const adopted = await this.keeper.adopt(provider, subject, {
-      grant: () => offered.grant,
-      credential: offered.credential,
-      scopes: token?.scopes ?? [],
-      token,
+      ...rest,
+      grant: grant && (() => grant),
+      scopes: proof?.scopes ?? scopes,
+      token: proof ?? offered.token,
+      mintedIn: proof?.dialect ?? null,
+      // Whoever keeps a grant anew wants it renewed, unless it says otherwise.
+      paused: offered.paused ?? false,
     });
-    if (!adopted) throw disguised();
+    if (typeof adopted === 'string') throw disguised();
     return adopted;
   }
 
   async #prove(
     provider: TokenProvider,
     subject: Subject,
-    offered: OfferedCredential,
+    grant: Secret,
     caller: Caller,
   ): Promise<IssuedToken> {
     const proof = await this.limit.begin(caller.id);
     let isRefused = false;
     try {
-      const outcome = await provider.renew(offered.grant, {
+      const outcome = await provider.renew(grant, {
         companyId: subject.companyId,
         knownDialect: null,
         beforeSending: () => undefined,

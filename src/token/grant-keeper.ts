@@ -1,27 +1,41 @@
 import { Injectable } from '@nestjs/common';
-import type { IssuedToken, TokenProvider } from '../provider/token-provider.js';
+import type { CredentialType, IssuedToken, OfferedToken, TokenProvider } from '../provider/token-provider.js';
 import { Clock } from '../shared/clock.js';
 import type { Subject } from '../shared/ids.js';
 import type { Secret, Sealed } from '../shared/secret.js';
 import { Vault, VaultError } from '../vault/vault.js';
 import { renewAfter } from './calendar.js';
-import { placeOf, type ClaimedConnection, type Connection } from './connection.js';
-import { ConnectionStore, type KeptToken } from './connection.store.js';
+import { isLiving, placeOf, type ClaimedConnection, type Connection } from './connection.js';
+import { ConnectionStore, type KeptToken, type NotAdopted } from './connection.store.js';
 import { ProviderStateStore } from './provider-state.store.js';
 import type { FailureSettlement } from './transition.js';
 
 /** The same token with little life left is asked for again after this many seconds at the soonest. */
 const SAME_TOKEN_LEAST_S = 10;
 
-/** A grant from outside: a consent that was given, or a credential that an operator keeps. */
+/** A grant from outside: a consent that was given, or what an operator keeps. */
 export interface OutsideGrant {
-  /** What renewals are made from, in the provider's own form; `former` is what lies there, null where nothing does. */
-  readonly grant: (former: Secret | null) => Secret;
-  /** The credential as a person made it, to tell whether the same one is kept twice; null for a consent. */
+  /**
+   * What renewals are made from, in the provider's own form; `former` is what lies there, null where nothing does. Null:
+   * nothing renews the token.
+   */
+  readonly grant: ((former: Secret | null) => Secret) | null;
+  /** The credential as a person made it, to tell whether the same one is kept twice; null where no person made one. */
   readonly credential: Secret | null;
-  readonly scopes: readonly string[];
-  /** The token that came with it; null where none was asked for. */
-  readonly token: IssuedToken | null;
+  /** Null: those that are there stay. */
+  readonly scopes: readonly string[] | null;
+  /** The token that came with it, sent for at `sentAt` where it was asked for; null where there is none. */
+  readonly token: (OfferedToken & Partial<Pick<IssuedToken, 'sentAt'>>) | null;
+  /** The dialect in which a renewal would bring the same; null where the token came by another way. */
+  readonly mintedIn?: string | null;
+  /** Undefined: an operator's pause stays. */
+  readonly paused?: boolean;
+  readonly type?: CredentialType;
+  readonly sharedExternally?: boolean;
+  /** When the token expires, where a person said so. */
+  readonly expiresAt?: Date | null;
+  /** Leaves a connection alone that lives. */
+  readonly unlessLiving?: boolean;
 }
 
 /** Between plain and sealed: seals what a provider issued for its row, and keeps it. */
@@ -97,24 +111,34 @@ export class GrantKeeper {
     return this.store.release(claimed, unknown);
   }
 
-  /** Keeps a grant from outside; null where the same credential is kept at this company's other level. */
+  /** Keeps a grant from outside, or says why not. */
   async adopt(
     provider: TokenProvider,
     subject: Subject,
     outside: OutsideGrant,
-  ): Promise<{ connection: Connection; created: boolean } | null> {
-    const { grant, credential, scopes, token } = outside;
+  ): Promise<{ connection: Connection; created: boolean } | NotAdopted> {
+    const { grant, credential, scopes, token, mintedIn = null } = outside;
     const adopted = await this.store.adopt(subject, (row) => {
-      const former = this.#openFormer(row);
+      if (outside.unlessLiving && isLiving(row)) return null;
       return {
-        sealedGrant: this.#sealGrant(row, grant(former)),
+        sealedGrant: grant && this.#sealGrant(row, grant(this.#openFormer(row))),
         credentialFingerprint: credential && this.vault.fingerprint(credential),
+        rotateAfterS: provider.settings.rotateAfterSeconds,
         scopes,
-        token: token && { ...this.#sealToken(provider, row, token), minted: credential !== null },
+        paused: outside.paused ?? null,
+        credentialType: outside.type ?? null,
+        sharedExternally: outside.sharedExternally ?? false,
+        token: token && {
+          ...this.#sealToken(provider, row, token),
+          ...(grant === null ? { renewAfterS: null } : {}),
+          // Nobody knows how old a token is that came without its end.
+          ...(token.sentAt === undefined && token.lifetimeAssumed ? { renewAfterS: 0 } : {}),
+          minted: mintedIn !== null,
+          expiresAt: outside.expiresAt ?? null,
+        },
       };
     });
-    // Only what was minted from a credential has renewed; a consent's exchange speaks another dialect.
-    if (adopted && token && credential) await this.markWorking(provider, token.dialect);
+    if (typeof adopted !== 'string' && token && mintedIn !== null) await this.markWorking(provider, mintedIn);
     return adopted;
   }
 
@@ -155,13 +179,13 @@ export class GrantKeeper {
   #sealToken(
     provider: TokenProvider,
     row: { id: string; provider: string; companyId: string },
-    token: IssuedToken,
+    token: OfferedToken & Partial<Pick<IssuedToken, 'sentAt'>>,
   ): KeptToken {
     return {
       sealedToken: this.vault.seal(token.accessToken, placeOf(row, 'sealed_token')),
       tokenType: token.tokenType,
       fingerprint: this.vault.fingerprint(token.accessToken),
-      ageS: (this.clock.monotonic() - token.sentAt) / 1_000,
+      ageS: token.sentAt === undefined ? 0 : (this.clock.monotonic() - token.sentAt) / 1_000,
       lifetimeS: token.lifetimeSeconds,
       renewAfterS: renewAfter(token.lifetimeSeconds, provider.settings.renewBetween, Math.random),
     };

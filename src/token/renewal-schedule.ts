@@ -72,6 +72,7 @@ export class RenewalSchedule {
   }
 
   async #claimFor(provider: TokenProvider): Promise<void> {
+    if (!provider.renews) return this.#endLapsed(provider);
     const slots = provider.settings.concurrency - this.renewer.countRunning(provider);
     if (slots <= 0) return;
     const gate = await this.gate.of(provider.name);
@@ -84,6 +85,12 @@ export class RenewalSchedule {
     const goOn = claimed.length === slots ? (): void => void this.tick() : (): void => undefined;
     for (const connection of claimed) {
       this.renewer.run({ claimed: connection, claimedAt, state: gate.state }).then(goOn, goOn);
+    }
+  }
+
+  async #endLapsed(provider: TokenProvider): Promise<void> {
+    for (const { id } of await this.store.lapse(provider.name)) {
+      this.#logger.warn(`${provider.name} ${id}: has expired, and only a person can replace it`);
     }
   }
 }

@@ -28,6 +28,7 @@ const MISCONFIGURED = new Set([
   'client_refused',
   'request_refused',
   'endpoint_gone',
+  'metadata_refused',
   'redirected',
   'private_address',
 ]);
@@ -49,9 +50,16 @@ export function judge(connection: Connection, wish: Wish): Verdict {
     return { kind: 'refuse', code: 'ttl_unsatisfiable', maxTtl };
 
   if (satisfied) return { kind: 'serve', stale: dead || connection.consecutiveFailures > 0 };
+  if (connection.sealedGrant === null) return unrenewable(remaining);
   if (connection.status === 'paused') return { kind: 'refuse', code: 'connection_paused' };
   if (isBackingOff(connection)) return { kind: 'refuse', code: failureProblem(connection) };
   return { kind: 'renew' };
+}
+
+/** A token that only a person can replace: what is left of it is what can be had. */
+function unrenewable(remaining: number): Verdict {
+  if (!(remaining > 0)) return { kind: 'refuse', code: 'reauthorization_required' };
+  return { kind: 'refuse', code: 'ttl_unsatisfiable', maxTtl: Math.floor(remaining) };
 }
 
 /** After a renewal: a request is answered with what came, and never causes a second one. */

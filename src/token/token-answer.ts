@@ -8,7 +8,8 @@ export interface TokenAnswer {
   readonly access_token: string;
   readonly token_type: string;
   readonly header: { readonly name: string; readonly value: string };
-  readonly base_url: string;
+  /** Null where nobody has said where the tokens of this provider are good. */
+  readonly base_url: string | null;
   readonly expires_at: string | null;
   /** Whole seconds, rounded down. */
   readonly expires_in: number | null;
@@ -43,7 +44,7 @@ export class TokenAnswers {
       base_url: provider.settings.baseUrl,
       expires_at: connection.expiresAt?.toISOString() ?? null,
       expires_in: Number.isFinite(remaining) ? Math.floor(remaining) : null,
-      refresh_after: refreshAfter(connection).toISOString(),
+      refresh_after: refreshAfter(connection, provider.renews).toISOString(),
       scopes: connection.scopes,
       version: connection.tokenVersion,
       stale,
@@ -57,9 +58,13 @@ export class TokenAnswers {
   }
 }
 
-/** When it is to be renewed, but never after its end, however late the engine tries a dead one again. */
-function refreshAfter({ renewAt, expiresAt, now }: Connection): Date {
-  const times = [renewAt, expiresAt].filter((time) => time !== null);
-  if (times.length === 0) return new Date(now.getTime() + ASK_AGAIN_MS);
+/**
+ * When it is to be renewed, but never after its end, however late the engine tries a dead one again. What a person may
+ * replace at any time is asked for again soon.
+ */
+function refreshAfter({ renewAt, expiresAt, now }: Connection, renews: boolean): Date {
+  const soon = new Date(now.getTime() + ASK_AGAIN_MS);
+  const times = [renewAt, expiresAt, renews ? null : soon].filter((time) => time !== null);
+  if (times.length === 0) return soon;
   return new Date(Math.min(...times.map((time) => time.getTime())));
 }

@@ -1,6 +1,7 @@
 import { Body, Controller, Get, HttpCode, Post, Query } from '@nestjs/common';
 import { IsInt, IsPositive, Max } from 'class-validator';
-import { ReadsQuery, Requires, SubjectOf } from '../clients/access.js';
+import { CallerOf, ReadsQuery, Requires, SubjectOf } from '../clients/access.js';
+import type { Caller } from '../clients/caller.js';
 import type { Subject } from '../shared/ids.js';
 import { invalid, Problem } from '../shared/problem.js';
 import { TokenAnswers, type TokenAnswer } from './token-answer.js';
@@ -25,9 +26,10 @@ export class TokenController {
   async ofCompany(
     @SubjectOf() subject: Subject,
     @Query() query: Record<string, unknown>,
+    @CallerOf() caller: Caller,
   ): Promise<TokenAnswer> {
     const { wish } = readTokenQuery(query, false);
-    return this.answers.of(await this.tokens.fetch(subject, wish, false));
+    return this.answers.of(await this.tokens.fetch(subject, wish, false, caller));
   }
 
   @Get('locations/:locationId')
@@ -36,15 +38,20 @@ export class TokenController {
   async ofLocation(
     @SubjectOf() subject: Subject,
     @Query() query: Record<string, unknown>,
+    @CallerOf() caller: Caller,
   ): Promise<TokenAnswer> {
     const { wish, orCompany } = readTokenQuery(query, true);
-    return this.answers.of(await this.tokens.fetch(subject, wish, orCompany));
+    return this.answers.of(await this.tokens.fetch(subject, wish, orCompany, caller));
   }
 
   @Post(['report', 'locations/:locationId/report'])
   @HttpCode(200)
   @Requires('token:report')
-  async report(@SubjectOf() subject: Subject, @Body() report: ReportShape): Promise<TokenAnswer> {
+  async report(
+    @SubjectOf() subject: Subject,
+    @Body() report: ReportShape,
+    @CallerOf() caller: Caller,
+  ): Promise<TokenAnswer> {
     if (report.status === 403) {
       throw new Problem(
         'not_renewable',
@@ -52,6 +59,6 @@ export class TokenController {
       );
     }
     if (report.status !== 401) throw invalid('status', 'must be 401, or 403 to learn why that does not help');
-    return this.answers.of(await this.tokens.report(subject, report.version));
+    return this.answers.of(await this.tokens.report(subject, report.version, caller));
   }
 }

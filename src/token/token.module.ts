@@ -9,6 +9,8 @@ import { ConnectionStore } from './connection.store.js';
 import { CredentialService } from './credential.service.js';
 import { GrantKeeper } from './grant-keeper.js';
 import { ProviderStateStore } from './provider-state.store.js';
+import { OwedRevocationStore } from './owed-revocation.store.js';
+import { RevocationService } from './revocation.service.js';
 import { ProofLimit } from './proof-limit.js';
 import { RenewalAttempt } from './renewal-attempt.js';
 import { RenewalGate } from './renewal-gate.js';
@@ -34,7 +36,16 @@ import { TokenService } from './token.service.js';
     TokenAnswers,
     ConnectionService,
     CredentialService,
+    OwedRevocationStore,
+    RevocationService,
   ],
-  exports: [GrantKeeper, ProviderStateStore, RenewalSchedule, TokenRenewer],
+  exports: [
+    ConnectionStore,
+    GrantKeeper,
+    ProviderStateStore,
+    RenewalSchedule,
+    RevocationService,
+    TokenRenewer,
+  ],
 })
 export class TokenModule {}

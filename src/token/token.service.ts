@@ -1,4 +1,5 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
+import { resourceOf, type Caller } from '../clients/caller.js';
 import { ProviderRegistry } from '../provider/provider-registry.js';
 import type { TokenProvider } from '../provider/token-provider.js';
 import type { Subject } from '../shared/ids.js';
@@ -40,9 +41,15 @@ const DETAILS: Partial<Record<ProblemCode, string>> = {
     'The provider could not renew the token, and the one in hand does not do; it is tried again: ask again after Retry-After.',
 };
 
+const PAUSED = 'The connection is paused, so this report renews nothing; resume it.';
+const SUSPECT =
+  'This token was refused with a 401 and nothing renews it; it is served until an operator keeps another.';
+
 /** Hands out tokens. A token that satisfies the caller is answered without a lock and without anything outbound. */
 @Injectable()
 export class TokenService {
+  readonly #logger = new Logger('Tokens');
+
   constructor(
     private readonly registry: ProviderRegistry,
     private readonly store: ConnectionStore,
@@ -54,10 +61,11 @@ export class TokenService {
    * A token for a subject. `orCompany` falls back to the company's token where the location has no connection of its
    * own. Throws a Problem where no token satisfies the wish.
    */
-  async fetch(subject: Subject, wish: Wish, orCompany: boolean): Promise<Served> {
+  async fetch(subject: Subject, wish: Wish, orCompany: boolean, caller: Caller): Promise<Served> {
     const provider = this.registry.get(subject.provider);
     try {
-      const served = await this.#serve(provider, await this.#find(subject, orCompany), wish);
+      const connection = await this.#find(subject, orCompany, caller);
+      const served = await this.#serve(provider, connection, wish, caller);
       this.metrics.tokenAnswered(provider.name, served.stale ? 'stale' : 'fresh');
       return served;
     } catch (error) {
@@ -68,33 +76,45 @@ export class TokenService {
 
   /**
    * A caller was refused this version with a 401. If it is current it is renewed, once, however many report it, and not
-   * more often than the spacing allows. Answers the current token.
+   * more often than the spacing allows. Where nothing renews it, it is an alarm. Answers the current token.
    */
-  async report(subject: Subject, version: number): Promise<Served> {
+  async report(subject: Subject, version: number, caller: Caller): Promise<Served> {
     const provider = this.registry.get(subject.provider);
-    const connection = await this.#find(subject, false);
+    const connection = await this.#find(subject, false, caller);
     const wish: Wish = { minTtl: 0, scopes: [] };
     if (connection.tokenVersion !== version || connection.status === 'revoked') {
-      return this.#serve(provider, connection, wish);
+      return this.#serve(provider, connection, wish, caller);
     }
     if (connection.status === 'reauthorization_required') {
       await this.store.markReported(connection.id, version);
-      throw this.#refusal(provider, connection, { kind: 'refuse', code: 'reauthorization_required' });
+      throw await this.#refusal(
+        provider,
+        connection,
+        { kind: 'refuse', code: 'reauthorization_required' },
+        caller,
+      );
     }
+    if (connection.status === 'paused') return this.#serve(provider, connection, wish, caller, PAUSED);
+    if (!provider.renews) return this.#alarm(provider, connection, caller);
     if (await this.store.acceptReport(connection.id, version)) {
-      return this.#renewed(provider, await this.renewer.renew(connection, version), version);
+      return this.#renewed(provider, await this.renewer.renew(connection, version), version, caller);
     }
-    const fresh = await this.#find(subject, false);
+    const fresh = await this.#find(subject, false, caller);
     if (fresh.tokenVersion === version && (fresh.reportedVersion === version || isLeased(fresh))) {
-      return this.#renewed(provider, await this.renewer.join(fresh, version), version);
+      return this.#renewed(provider, await this.renewer.join(fresh, version), version, caller);
     }
-    return this.#serve(provider, fresh, wish, tooSoon(fresh, version));
+    return this.#serve(provider, fresh, wish, caller, tooSoon(fresh, version));
   }
 
-  async #find(subject: Subject, orCompany: boolean): Promise<Connection> {
+  /** The company's own only where the caller may read that, too; else it is as if it were not there. */
+  async #find(subject: Subject, orCompany: boolean, caller: Caller): Promise<Connection> {
+    const company = { ...subject, locationId: null };
+    const mayFallBack = orCompany && caller.permits('token:read', resourceOf(company));
     const own = await this.store.findBySubject(subject);
-    const found =
-      own ?? (orCompany ? await this.store.findBySubject({ ...subject, locationId: null }) : undefined);
+    const found = own ?? (mayFallBack ? await this.store.findBySubject(company) : undefined);
+    if (found?.credentialType === 'personal' && !caller.permits('token:read-personal', resourceOf(found))) {
+      throw new Problem('forbidden', 'This caller lacks the permission token:read-personal.');
+    }
     if (found) return found;
     const whose = subject.locationId === null ? 'company' : 'location';
     throw new Problem(
@@ -103,42 +123,65 @@ export class TokenService {
     );
   }
 
+  /** One caller's 401 must not cut off all the others: the token is served on, and somebody has to look. */
+  async #alarm(provider: TokenProvider, connection: Connection, caller: Caller): Promise<Served> {
+    const suspect = await this.store.markSuspect(connection.id, connection.tokenVersion);
+    if (suspect) {
+      this.metrics.tokenSuspected(provider.name);
+      this.#logger.error(
+        `${provider.name} ${connection.id}: refused with a 401, and only a person can replace it`,
+      );
+    }
+    return this.#serve(provider, suspect ?? connection, { minTtl: 0, scopes: [] }, caller, SUSPECT);
+  }
+
   async #serve(
     provider: TokenProvider,
     connection: Connection,
     wish: Wish,
+    caller: Caller,
     warning: string | null = null,
   ): Promise<Served> {
     const verdict = judge(connection, wish);
     if (verdict.kind === 'serve') return served(provider, connection, verdict.stale, warning);
-    if (verdict.kind === 'refuse') throw this.#refusal(provider, connection, verdict);
+    if (verdict.kind === 'refuse') throw await this.#refusal(provider, connection, verdict, caller);
     const renewed = await this.renewer.renew(connection, connection.tokenVersion);
     if (!renewed) throw stillRunning(connection);
     const second = judgeAfterRenewal(renewed, wish);
     if (second.kind === 'serve') return served(provider, renewed, second.stale, warning);
-    throw this.#refusal(provider, renewed, second);
+    throw await this.#refusal(provider, renewed, second, caller);
   }
 
   /** What the reporter of `version` gets: anything newer, or why there is none; others are still served meanwhile. */
-  #renewed(provider: TokenProvider, row: Connection | undefined, version: number): Served {
+  async #renewed(
+    provider: TokenProvider,
+    row: Connection | undefined,
+    version: number,
+    caller: Caller,
+  ): Promise<Served> {
     if (!row)
       throw new Problem('provider_unavailable', 'The renewal is still running; ask again.', {
         retry_after: 1,
       });
     const verdict = judgeAfterRenewal(row, { minTtl: 0, scopes: [] });
-    if (verdict.kind !== 'serve') throw this.#refusal(provider, row, verdict);
+    if (verdict.kind !== 'serve') throw await this.#refusal(provider, row, verdict, caller);
     if (row.tokenVersion > version) return served(provider, row, verdict.stale, null);
     if (row.consecutiveFailures > 0) {
-      throw this.#refusal(provider, row, { kind: 'refuse', code: failureProblem(row) });
+      const failed: Verdict = { kind: 'refuse', code: failureProblem(row) };
+      throw await this.#refusal(provider, row, failed, caller);
     }
     return served(provider, row, verdict.stale, 'The provider gave the same token again.');
   }
 
-  #refusal(provider: TokenProvider, connection: Connection, verdict: Verdict): Problem {
+  async #refusal(
+    provider: TokenProvider,
+    connection: Connection,
+    verdict: Verdict,
+    caller: Caller,
+  ): Promise<Problem> {
     if (verdict.kind !== 'refuse') throw new Error('only a refusal can be told');
     const { code } = verdict;
-    const dead = code === 'reauthorization_required' || code === 'scope_missing';
-    const url = dead ? provider.reauthorizeUrl(connection.companyId) : null;
+    const url = await this.#wayBack(provider, connection, verdict, caller);
     const extensions: ProblemExtensions = {
       connection_id: connection.id,
       ...(verdict.missingScopes ? { missing_scopes: verdict.missingScopes } : {}),
@@ -147,6 +190,20 @@ export class TokenService {
       ...(/^provider_/.test(code) ? { retry_after: retryAfterSeconds(connection) } : {}),
     };
     return new Problem(code, DETAILS[code] ?? '', extensions);
+  }
+
+  /** Where a seller puts it right, for those who may change connections; null where that needs an operator. */
+  async #wayBack(
+    provider: TokenProvider,
+    connection: Connection,
+    { code, missingScopes = [] }: Extract<Verdict, { kind: 'refuse' }>,
+    caller: Caller,
+  ): Promise<string | null> {
+    if (code !== 'reauthorization_required' && code !== 'scope_missing') return null;
+    // Consent is a company's.
+    if (connection.locationId !== null || !caller.permits('connection:write', resourceOf(connection)))
+      return null;
+    return provider.reauthorizeUrl(connection.companyId, missingScopes);
   }
 }
 
@@ -158,7 +215,9 @@ function served(
 ): Served {
   const reason = stale
     ? `The last renewal failed (${connection.lastError}); this token is still valid.`
-    : null;
+    : connection.status === 'suspect' && !provider.renews
+      ? SUSPECT
+      : null;
   return { connection, provider, stale, warning: warning ?? reason };
 }
 

@@ -9,16 +9,20 @@ import { Vault } from '../vault/vault.js';
 /** How long a seller may take to consent. */
 export const STATE_LIVES_S = 600;
 
-/** What an install that was begun is about. */
-export interface Install {
+/** What a consent that was begun is about. */
+export interface BegunConsent {
   readonly provider: string;
   readonly companyId: string;
   readonly clientId: string;
+  /** Beside the configured ones. */
+  readonly scopes?: readonly string[];
   readonly redirectPath?: string;
+  /** The sales channel from which the seller came; it goes back with the seller. */
+  readonly applicationId?: string;
 }
 
 /** What the cookie is signed for, so that nothing else that we ever sign can stand in for it. */
-const AUDIENCE = 'token-broker install';
+const AUDIENCE = 'token-broker consent';
 const ALGORITHM = 'HS256';
 
 /**
@@ -26,17 +30,17 @@ const ALGORITHM = 'HS256';
  * the flow, signed (RFC 7515), and nowhere else, so that beginning one writes nothing; two tabs have two cookies.
  */
 @Injectable()
-export class InstallStates {
+export class ConsentStates {
   constructor(
     private readonly vault: Vault,
     private readonly clock: Clock,
   ) {}
 
   /** A new random state, and the `Set-Cookie` that binds it to this browser. */
-  async begin(install: Install, publicUrl: string): Promise<{ state: string; cookie: string }> {
+  async begin(consent: BegunConsent, publicUrl: string): Promise<{ state: string; cookie: string }> {
     const state = randomBytes(32).toString('base64url');
     const now = Math.floor(this.clock.now().getTime() / 1_000);
-    const signed = await new SignJWT({ install, state })
+    const signed = await new SignJWT({ consent, state })
       .setProtectedHeader({ alg: ALGORITHM })
       .setAudience(AUDIENCE)
       .setExpirationTime(now + STATE_LIVES_S)
@@ -45,7 +49,7 @@ export class InstallStates {
   }
 
   /**
-   * The install that this state was begun with, in this browser, in time; undefined where any of that is not so.
+   * The consent that this state was begun with, in this browser, in time; undefined where any of that is not so.
    *
    * @param publicUrlOf where a provider is reached by browsers: it says which name the cookie must have, since only the
    *   `__Host-` prefix keeps a neighbouring host from planting one
@@ -54,20 +58,20 @@ export class InstallStates {
     state: string,
     cookieHeader: string | undefined,
     publicUrlOf: (provider: string) => string | undefined,
-  ): Promise<Install | undefined> {
+  ): Promise<BegunConsent | undefined> {
     const cookies = parseCookie(cookieHeader ?? '');
     for (const isSecure of [true, false]) {
-      const install = await this.#verify(state, cookies[nameOf(state, isSecure)]);
-      const publicUrl = install && publicUrlOf(install.provider);
-      if (publicUrl !== undefined && isSecure === needsSecureCookie(publicUrl)) return install;
+      const consent = await this.#verify(state, cookies[nameOf(state, isSecure)]);
+      const publicUrl = consent && publicUrlOf(consent.provider);
+      if (publicUrl !== undefined && isSecure === needsSecureCookie(publicUrl)) return consent;
     }
     return undefined;
   }
 
-  async #verify(state: string, signed: string | undefined): Promise<Install | undefined> {
+  async #verify(state: string, signed: string | undefined): Promise<BegunConsent | undefined> {
     if (signed === undefined) return undefined;
     try {
-      const { payload } = await jwtVerify<{ install: Install; state: string }>(
+      const { payload } = await jwtVerify<{ consent: BegunConsent; state: string }>(
         signed,
         this.vault.signingKey(),
         {
@@ -78,7 +82,7 @@ export class InstallStates {
         },
       );
       // The cookie's name is a hash of the state, so an equal name with another state means a forged pair.
-      return payload.state === state ? payload.install : undefined;
+      return payload.state === state ? payload.consent : undefined;
     } catch {
       return undefined;
     }

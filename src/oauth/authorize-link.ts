@@ -1,0 +1,55 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { jwtVerify, SignJWT } from 'jose';
+import { Clock } from '../shared/clock.js';
+import { Vault } from '../vault/vault.js';
+
+/** What a link asks a seller for. It alone names the company. */
+export interface LinkedConsent {
+  readonly provider: string;
+  readonly companyId: string;
+  /** Beside the configured ones. */
+  readonly scopes: readonly string[];
+  readonly redirectPath?: string;
+}
+
+const LINK_LIVES_S = 600;
+/** What it is signed for, so that nothing else that we ever sign can stand in for it. */
+const AUDIENCE = 'token-broker authorize-link';
+const ALGORITHM = 'HS256';
+
+/** Links by which an operator sends a seller to consent: signed (RFC 7515), good for ten minutes and for one use. */
+@Injectable()
+export class AuthorizeLinks {
+  constructor(
+    private readonly vault: Vault,
+    private readonly clock: Clock,
+  ) {}
+
+  async create(consent: LinkedConsent, publicUrl: string): Promise<{ url: string; expiresAt: Date }> {
+    const expiresS = Math.floor(this.clock.now().getTime() / 1_000) + LINK_LIVES_S;
+    const link = await new SignJWT({ consent })
+      .setProtectedHeader({ alg: ALGORITHM })
+      .setAudience(AUDIENCE)
+      .setJti(randomUUID())
+      .setExpirationTime(expiresS)
+      .sign(this.vault.signingKey());
+    const url = `${publicUrl}/oauth/${consent.provider}/authorize?link=${link}`;
+    return { url, expiresAt: new Date(expiresS * 1_000) };
+  }
+
+  /** What the link was made for, and its id, of which one use is allowed; undefined where it is forged or too old. */
+  async read(link: string): Promise<{ consent: LinkedConsent; id: string } | undefined> {
+    try {
+      const { payload } = await jwtVerify<{ consent: LinkedConsent }>(link, this.vault.signingKey(), {
+        algorithms: [ALGORITHM],
+        audience: AUDIENCE,
+        requiredClaims: ['exp', 'jti'],
+        currentDate: this.clock.now(),
+      });
+      return { consent: payload.consent, id: payload.jti ?? '' };
+    } catch {
+      return undefined;
+    }
+  }
+}

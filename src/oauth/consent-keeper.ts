@@ -1,0 +1,65 @@
+import { Injectable, Logger } from '@nestjs/common';
+import type { Failure } from '../provider/verdict.js';
+import { SessionService } from '../session/session.service.js';
+import { GrantKeeper } from '../token/grant-keeper.js';
+import { TokenRenewer } from '../token/token-renewer.js';
+import type { CompanyGrant, Consent, ConsentProvider, UserToken } from './consent-provider.js';
+
+/** The provider did not give what was consented to. */
+export class RefusedConsent extends Error {
+  constructor(readonly failure: Failure) {
+    super(failure.code);
+  }
+}
+
+/** Redeems consents and keeps what they bring: the company's grant, the user's session. */
+@Injectable()
+export class ConsentKeeper {
+  readonly #logger = new Logger('Consent');
+
+  constructor(
+    private readonly keeper: GrantKeeper,
+    private readonly sessions: SessionService,
+    private readonly renewer: TokenRenewer,
+  ) {}
+
+  /** Throws RefusedConsent, or ForeignAnswer. The ticket of a session comes back, where the consent is a user's, too. */
+  async redeem(provider: ConsentProvider, consent: Consent): Promise<string | undefined> {
+    // A stop waits for it: the code is spent once it is sent.
+    return this.renewer.track(this.#redeem(provider, consent));
+  }
+
+  /** Keeps a company's grant; true where it was, false where there was a living one that was to stay. */
+  async keepCompany(
+    provider: ConsentProvider,
+    companyId: string,
+    { token, grant }: CompanyGrant,
+    unlessLiving = false,
+  ): Promise<boolean> {
+    const subject = { provider: provider.name, companyId, locationId: null };
+    const adopted = await this.keeper.adopt(provider, subject, {
+      grant,
+      credential: null,
+      scopes: token.scopes ?? [],
+      token,
+      unlessLiving,
+    });
+    if (typeof adopted === 'string') return false;
+    const { connection, created } = adopted;
+    this.#logger.log(`${provider.name} ${connection.id}: ${created ? 'connected' : 'connected again'}`);
+    return true;
+  }
+
+  async #redeem(provider: ConsentProvider, consent: Consent): Promise<string | undefined> {
+    const { company, user } = await provider.redeem(consent);
+    if (company) await this.keepCompany(provider, consent.companyId, issued(company));
+    if (!user) return undefined;
+    const { token, userId } = issued(user);
+    return (await this.sessions.open(provider, consent.companyId, token, userId)).reveal();
+  }
+}
+
+function issued<T extends CompanyGrant | UserToken>(redeemed: T | Failure): T {
+  if (redeemed.kind === 'issued') return redeemed;
+  throw new RefusedConsent(redeemed);
+}

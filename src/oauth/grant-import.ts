@@ -1,0 +1,66 @@
+import {
+  ArrayMaxSize,
+  IsArray,
+  IsBoolean,
+  IsInt,
+  IsOptional,
+  IsString,
+  Matches,
+  Max,
+  MaxLength,
+  Min,
+} from 'class-validator';
+import { readBody } from '../http/validation.js';
+import type { OfferedGrant } from '../provider/token-provider.js';
+import { invalid } from '../shared/problem.js';
+import { Secret } from '../shared/secret.js';
+
+const TOKEN = /^[\x21-\x7e]+$/;
+const NO_TOKEN = { message: 'must be a token: printable ASCII without spaces' };
+
+/** A grant that was obtained elsewhere, as it is imported. */
+class ImportShape {
+  @IsString() @Matches(TOKEN, NO_TOKEN) @MaxLength(16_384) refresh_token!: string;
+  @IsOptional() @IsString() @Matches(TOKEN, NO_TOKEN) @MaxLength(16_384) access_token?: string;
+  @IsOptional() @IsInt() @Min(1) @Max(315_360_000) expires_in?: number;
+  @IsOptional()
+  @IsArray()
+  @ArrayMaxSize(200)
+  @Matches(/^[\x21-\x7e]{1,256}$/, { each: true, message: 'must be scopes' })
+  scopes?: string[];
+  @IsOptional() @IsBoolean() paused?: boolean;
+}
+
+/**
+ * Reads a grant obtained elsewhere: `{ refresh_token, access_token?, expires_in?, scopes?, paused? }`. It is taken at its
+ * word: proving it would renew it, which whoever still holds it may be doing, too.
+ *
+ * @param fallbackSeconds what its token is taken to live where nobody says
+ * @param keep the refresh token in the form that renewals take
+ */
+export function readImport(
+  body: unknown,
+  fallbackSeconds: number,
+  keep: (refreshToken: string) => Secret,
+): OfferedGrant {
+  const { refresh_token, access_token, expires_in, scopes, paused } = readBody(ImportShape, body);
+  if (expires_in !== undefined && access_token === undefined) {
+    throw invalid('expires_in', 'goes with access_token: it says how long that one lives');
+  }
+  return {
+    grant: keep(refresh_token),
+    credential: null,
+    token:
+      access_token === undefined
+        ? null
+        : {
+            accessToken: new Secret(access_token),
+            tokenType: 'Bearer',
+            lifetimeSeconds: expires_in ?? fallbackSeconds,
+            lifetimeAssumed: expires_in === undefined,
+          },
+    scopes: scopes ?? null,
+    verify: false,
+    paused: paused ?? false,
+  };
+}

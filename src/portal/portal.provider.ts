@@ -1,0 +1,116 @@
+import {
+  ArrayMaxSize,
+  IsArray,
+  IsBoolean,
+  IsIn,
+  IsISO8601,
+  IsOptional,
+  IsString,
+  Matches,
+  MaxLength,
+  ValidateIf,
+} from 'class-validator';
+import type { PortalSettings } from '../config/provider-settings.js';
+import { readBody } from '../http/validation.js';
+import {
+  CREDENTIAL_TYPES,
+  type CredentialType,
+  type OfferedGrant,
+  type Outcome,
+  type TokenProvider,
+} from '../provider/token-provider.js';
+import type { Clock } from '../shared/clock.js';
+import { invalid } from '../shared/problem.js';
+import { Secret } from '../shared/secret.js';
+
+/** A token as a person copied it out of the portal. */
+class PortalTokenShape {
+  @IsString()
+  @Matches(/^[\x21-\x7e]+$/, { message: 'must be a token: printable ASCII without spaces' })
+  @MaxLength(16_384)
+  token!: string;
+  @IsIn(CREDENTIAL_TYPES, { message: `must be one of ${CREDENTIAL_TYPES.join(', ')}` })
+  token_type!: CredentialType;
+  @IsOptional()
+  @IsArray()
+  @ArrayMaxSize(200)
+  @Matches(/^[\x21-\x7e]{1,256}$/, { each: true, message: 'must be scopes' })
+  scopes?: string[];
+  @ValidateIf((shape: PortalTokenShape) => shape.expires_at !== null && shape.expires_at !== undefined)
+  @Matches(/T.*(Z|[+-]\d{2}:?\d{2})$/i, {
+    message: 'must be a date and time with its offset, like 2027-01-31T00:00:00Z',
+  })
+  @IsISO8601(
+    { strict: true },
+    { message: 'must be a date and time with its offset, like 2027-01-31T00:00:00Z' },
+  )
+  expires_at?: string | null;
+  @IsOptional() @IsBoolean() shared_externally?: boolean;
+}
+
+/**
+ * A seller portal whose tokens people make by hand (personal, service, base, test). No API issues, renews or revokes them:
+ * the broker keeps them, hands them out, and says when they are due for another.
+ */
+export class PortalProvider implements TokenProvider {
+  readonly kind = 'portal';
+  readonly name: string;
+  readonly scopes = [];
+  readonly renews = false;
+  readonly hasClientSecret = false;
+  readonly mintsFromCredential = false;
+
+  constructor(
+    readonly settings: PortalSettings,
+    private readonly clock: Clock,
+  ) {
+    this.name = settings.name;
+  }
+
+  header(accessToken: Secret): { name: string; value: string } {
+    const { name, scheme } = this.settings.header;
+    return { name, value: scheme === '' ? accessToken.reveal() : `${scheme} ${accessToken.reveal()}` };
+  }
+
+  /** Nobody but a person makes another. The engine does not ask where `renews` is false. */
+  renew(): Promise<Outcome> {
+    return Promise.reject(new Error('a token made by hand cannot be renewed'));
+  }
+
+  readOffer(body: unknown): OfferedGrant {
+    const shape = readBody(PortalTokenShape, body);
+    const { token, token_type: type, scopes = [], shared_externally: sharedExternally = false } = shape;
+    const expiresAt = shape.expires_at ? new Date(shape.expires_at) : null;
+    const lifetimeMs = expiresAt && expiresAt.getTime() - this.clock.now().getTime();
+    if (lifetimeMs !== null && lifetimeMs <= 0)
+      throw invalid('expires_at', 'is past: this token is of no use any more');
+    if (sharedExternally && expiresAt === null) {
+      throw invalid('expires_at', 'must be given for a token that is shared with somebody outside');
+    }
+    const accessToken = new Secret(token);
+    return {
+      grant: null,
+      credential: accessToken,
+      token: {
+        accessToken,
+        tokenType: 'Bearer',
+        lifetimeSeconds: lifetimeMs === null ? null : lifetimeMs / 1_000,
+        lifetimeAssumed: false,
+      },
+      scopes,
+      verify: false,
+      type,
+      sharedExternally,
+      expiresAt,
+    };
+  }
+
+  /** There are no client credentials. */
+  credentialsInForce(): Secret {
+    return new Secret(this.name);
+  }
+
+  reauthorizeUrl(): Promise<null> {
+    return Promise.resolve(null);
+  }
+}

@@ -1,0 +1,140 @@
+import { columns, seconds, tellReplicas } from './connection-row.sql.js';
+
+/**
+ * What a grant from outside writes: both fences are raised. $2 grant, $3 fingerprint of the credential that a person made
+ * (the same one kept again is not a rotated one), $4 seconds until it is due for another, $5 scopes (null: those that are
+ * there), $6 paused (null: an operator's pause stays), $7 its type, $8 shared externally.
+ */
+const ADOPT_GRANT = `
+  status = case when coalesce($6::boolean, c.status = 'paused') then 'paused' else 'active' end,
+  status_reason = case when coalesce($6::boolean, c.status = 'paused') then 'paused_by_operator' end,
+  last_error = null, consecutive_failures = 0, refusals = 0,
+  crashes = 0, attempts = 0, unknown_outcome = null, refresh_token_kept = null,
+  grant_version = c.grant_version + 1, lease_epoch = c.lease_epoch + 1, lease_owner = null, lease_until = null,
+  sealed_grant = $2, credential_fingerprint = $3,
+  rotate_by = case when $3::text is null then null
+                   when c.credential_fingerprint is distinct from $3
+                     then broker_now() + make_interval(secs => $4::double precision)
+                   else c.rotate_by end,
+  scopes = coalesce($5::text[], c.scopes), upstream_revocation = null, credential_type = $7, shared_externally = $8,
+  updated_at = broker_now()`;
+
+/** Null where it is to stay paused: a paused connection is claimed by nobody. */
+const unlessPaused = (time: string): string =>
+  `case when coalesce($6::boolean, c.status = 'paused') then null else ${time} end`;
+
+/** Statements on `connections` by which a grant changes from outside of the engine. */
+export const OUTSIDE_SQL = {
+  /** Makes sure that the row is there and locks it. $1 a new id, $2 to $4 the subject. */
+  ensure: {
+    text: `insert into connections (id, provider, company_id, location_id, status) values ($1, $2, $3, $4, 'active')
+           on conflict on constraint connections_subject do nothing returning id`,
+  },
+
+  lockSubject: {
+    text: `select ${columns('c')} from connections c
+           where c.provider = $1 and c.company_id = $2 and c.location_id is not distinct from $3 for update`,
+  },
+
+  /**
+   * Takes a grant from outside, with the token that came with it. $9 to $11 token, $12 to $14 its age, lifetime and renewal
+   * in seconds, $15 when it expires where a person said so, $16 the lifetime where a renewal would bring the same.
+   */
+  adoptToken: {
+    text: `with kept as (
+             update connections c set ${ADOPT_GRANT},
+               token_version = c.token_version + (c.token_fingerprint is distinct from $11)::int,
+               sealed_token = $9, token_type = $10, token_fingerprint = $11,
+               issued_at = broker_now() - ${seconds('$12')},
+               expires_at = coalesce($15::timestamptz, broker_now() - ${seconds('$12')} + ${seconds('$13')}),
+               renew_at = ${unlessPaused(`broker_now() - ${seconds('$12')} + ${seconds('$14')}`)},
+               renewed_lifetime_s = coalesce($16::double precision, c.renewed_lifetime_s),
+               last_renewed_at = case when $16::double precision is null then c.last_renewed_at else broker_now() end,
+               reported_version = null, reported_at = null, report_spacing_s = 0
+             where c.id = $1
+             returning ${columns('c')})
+           ${tellReplicas('kept')}`,
+  },
+
+  /** Takes a grant from outside without a token: the schedule fetches one at once. */
+  adoptGrant: {
+    text: `with kept as (
+             update connections c set ${ADOPT_GRANT}, renew_at = ${unlessPaused('broker_now()')}
+             where c.id = $1
+             returning ${columns('c')})
+           ${tellReplicas('kept')}`,
+  },
+
+  /** What the provider was told. $2 of it, $3 whether the token in other hands has ended with it. */
+  noteRevocation: {
+    text: `update connections c set upstream_revocation = $2, updated_at = broker_now(),
+             expires_at = case when $3 then least(c.expires_at, broker_now()) else c.expires_at end
+           where c.id = $1 and c.status = 'revoked' returning ${columns('c')}`,
+  },
+
+  /** Nothing is renewed any more. A renewal that is still out keeps what it brings: it may have spent a refresh token. */
+  pause: {
+    text: `with kept as (
+             update connections c set status = 'paused', status_reason = 'paused_by_operator', renew_at = null,
+               updated_at = broker_now()
+             where c.id = $1 and c.status in ('active', 'suspect')
+             returning ${columns('c')})
+           ${tellReplicas('kept')}`,
+  },
+
+  /** Looked at at once: who knows what happened to the grant meanwhile. */
+  resume: {
+    text: `with kept as (
+             update connections c set status = 'active', status_reason = null,
+               renew_at = case when c.sealed_grant is null then null else broker_now() end, updated_at = broker_now()
+             where c.id = $1 and c.status = 'paused'
+             returning ${columns('c')})
+           ${tellReplicas('kept')}`,
+  },
+
+  /** Nothing renews it and it was refused: an alarm, and no reason to serve it to nobody. Once a version, $2. */
+  markSuspect: {
+    text: `with kept as (
+             update connections c set status = 'suspect', status_reason = 'reported', reported_version = $2,
+               reported_at = broker_now(), updated_at = broker_now()
+             where c.id = $1 and c.token_version = $2
+               and (c.status = 'active' or (c.status = 'suspect' and c.reported_version is distinct from $2))
+             returning ${columns('c')})
+           ${tellReplicas('kept')}`,
+  },
+
+  /** What nothing renews has come to its end. $1 provider. */
+  lapse: {
+    name: 'connection_lapse',
+    text: `with kept as (
+             update connections c set status = 'reauthorization_required', status_reason = 'expired',
+               last_error = 'expired', updated_at = broker_now()
+             where c.provider = $1 and c.sealed_grant is null and c.expires_at is not null
+               and c.expires_at <= broker_now() and c.status in ('active', 'suspect')
+             returning ${columns('c')})
+           ${tellReplicas('kept')}`,
+  },
+
+  /** Is this credential kept at another level of the same company? $4 null asks for its locations, else for itself. */
+  credentialElsewhere: {
+    text: `select 1 from connections
+           where provider = $1 and company_id = $2 and credential_fingerprint = $3 and status <> 'revoked'
+             and (location_id is null) <> ($4::text is null) limit 1`,
+  },
+
+  /** Locked, so that what was sealed is known when it is erased. */
+  lockById: { text: `select ${columns('c')} from connections c where c.id = $1 for update` },
+
+  /** Revokes, and erases what was sealed in the same statement. The version and the expiry stay, for the trail. */
+  revoke: {
+    text: `with kept as (
+             update connections c set
+               status = 'revoked', status_reason = $2, sealed_grant = null, sealed_token = null,
+               credential_fingerprint = null, renew_at = null, unknown_outcome = null,
+               grant_version = c.grant_version + 1, lease_epoch = c.lease_epoch + 1, lease_owner = null, lease_until = null,
+               updated_at = broker_now()
+             where c.id = $1 and c.status <> 'revoked'
+             returning ${columns('c')})
+           ${tellReplicas('kept')}`,
+  },
+} as const;
