@@ -72,6 +72,9 @@ export class ProviderReader {
     if (accessMode !== 'offline' && shape.ui_url === undefined) {
       this.#lines.push(`access_mode: ${accessMode} needs ui_url: a user's session is handed over there`);
     }
+    if (accessMode === 'online' && shape.auto_install) {
+      this.#lines.push('auto_install needs access_mode offline or both: nobody is there to have a session');
+    }
     this.#checkAddress('base_url', shape.base_url, shape);
     return {
       ...this.#shared(shape, 'unknown'),

@@ -22,11 +22,21 @@ export function createAdapter(trustedProxies: readonly string[]): FastifyAdapter
   return adapter;
 }
 
+interface RawRequest extends FastifyRequest {
+  rawBody?: string;
+}
+
+/** The JSON of a request as it came, for whoever has to check a signature over it; undefined where none came. */
+export function rawBodyOf(request: FastifyRequest): string | undefined {
+  return (request as RawRequest).rawBody;
+}
+
 /** Fastify would take a plain text, too; and it would refuse the empty JSON that many clients send with a POST. */
 function readJsonOnly(fastify: FastifyInstance): void {
   const parse = fastify.getDefaultJsonParser('error', 'error');
   fastify.removeContentTypeParser(['application/json', 'text/plain']);
   fastify.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    (request as RawRequest).rawBody = body as string;
     if (body === '') done(null, undefined);
     else void parse(request, body as string, done);
   });

@@ -6,17 +6,22 @@ import { TokenModule } from '../token/token.module.js';
 import { VaultModule } from '../vault/vault.module.js';
 import { AuthorizeLinkController } from './authorize-link.controller.js';
 import { AuthorizeLinks } from './authorize-link.js';
+import { AutoInstallService } from './auto-install.service.js';
 import { ConsentKeeper } from './consent-keeper.js';
 import { ConsentProviders } from './consent-providers.js';
 import { ConsentService } from './consent.service.js';
 import { ConsentStates } from './consent-state.js';
 import { ConsumedStateStore } from './consumed-state.store.js';
 import { FyndPlatformController } from './fynd-platform.controller.js';
+import { FyndSignalController } from './fynd-signal.controller.js';
 import { OAuth2Controller } from './oauth2.controller.js';
+import { UninstallHintStore } from './uninstall-hint.store.js';
+import { UninstallProof } from './uninstall-proof.js';
+import { UninstallService } from './uninstall.service.js';
 
 @Module({
   imports: [DatabaseModule, ProviderModule, SessionModule, TokenModule, VaultModule],
-  controllers: [FyndPlatformController, OAuth2Controller, AuthorizeLinkController],
+  controllers: [FyndPlatformController, FyndSignalController, OAuth2Controller, AuthorizeLinkController],
   providers: [
     AuthorizeLinks,
     ConsentProviders,
@@ -24,6 +29,10 @@ import { OAuth2Controller } from './oauth2.controller.js';
     ConsumedStateStore,
     ConsentKeeper,
     ConsentService,
+    AutoInstallService,
+    UninstallHintStore,
+    UninstallProof,
+    UninstallService,
   ],
 })
 export class OAuthModule {}

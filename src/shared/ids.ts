@@ -20,6 +20,12 @@ export function parseId(field: string, value: unknown): string {
   throw invalid(field, 'must be 1 to 64 of A-Z a-z 0-9 . _ - and not "." or ".."');
 }
 
+/** An id from JSON: a text, or a non-negative safe integer in its decimal form; undefined where it is neither. */
+export function idFromJson(value: unknown): string | undefined {
+  const text = typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? String(value) : value;
+  return typeof text === 'string' && isId(text) ? text : undefined;
+}
+
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** True for a UUID, the form in which the broker hands out its own ids. */

@@ -1,0 +1,52 @@
+import { Injectable } from '@nestjs/common';
+import { MADE_NO_SENSE, type Failure } from '../provider/verdict.js';
+import { Problem } from '../shared/problem.js';
+import { isLiving } from '../token/connection.js';
+import { ConnectionStore } from '../token/connection.store.js';
+import { TokenRenewer } from '../token/token-renewer.js';
+import { ConsentKeeper } from './consent-keeper.js';
+import type { FyndPlatformProvider } from './fynd-platform.provider.js';
+
+/** Installs by Fynd's word alone, without a seller's browser. */
+@Injectable()
+export class AutoInstallService {
+  constructor(
+    private readonly store: ConnectionStore,
+    private readonly keeper: ConsentKeeper,
+    private readonly renewer: TokenRenewer,
+  ) {}
+
+  /**
+   * Redeems a code and keeps the grant, unless the company has a living connection: that one is never replaced. Throws a
+   * Problem where Fynd does not take the code.
+   */
+  async install(provider: FyndPlatformProvider, companyId: string, code: string): Promise<boolean> {
+    const connection = await this.store.findBySubject({
+      provider: provider.name,
+      companyId,
+      locationId: null,
+    });
+    if (connection && isLiving(connection)) return false;
+    // A stop waits for it: the code is spent once it is sent.
+    return this.renewer.track(this.#install(provider, companyId, code));
+  }
+
+  async #install(provider: FyndPlatformProvider, companyId: string, code: string): Promise<boolean> {
+    const redeemed = await provider.redeemOffline({ companyId, code, scopes: provider.scopes });
+    if (redeemed.kind !== 'issued') throw asProblem(redeemed);
+    return this.keeper.keepCompany(provider, companyId, redeemed, true);
+  }
+}
+
+function asProblem(failure: Failure): Problem {
+  const { code } = failure;
+  if (failure.kind === 'misconfigured') {
+    return new Problem('provider_misconfigured', `Fynd does not accept this extension (${code}).`);
+  }
+  if (failure.kind !== 'unavailable') return new Problem('credential_rejected', 'Fynd refuses this code.');
+  if (MADE_NO_SENSE.has(code))
+    return new Problem('provider_protocol_error', `Fynd's answer made no sense (${code}).`);
+  return new Problem('provider_unavailable', `Fynd cannot be reached (${code}); send it again.`, {
+    retry_after: 30,
+  });
+}

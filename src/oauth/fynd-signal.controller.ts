@@ -1,0 +1,78 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { Body, Controller, HttpCode, Post, Req } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+import { Public } from '../clients/access.js';
+import { rawBodyOf } from '../http/adapter.js';
+import { idFromJson } from '../shared/ids.js';
+import { invalid, Problem } from '../shared/problem.js';
+import { AutoInstallService } from './auto-install.service.js';
+import { ConsentProviders } from './consent-providers.js';
+import type { FyndPlatformProvider } from './fynd-platform.provider.js';
+import { UninstallService } from './uninstall.service.js';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** What Fynd's servers tell an extension. Whoever says so: only a signature, or a proof, is believed. */
+@Controller('fp')
+export class FyndSignalController {
+  constructor(
+    private readonly providers: ConsentProviders,
+    private readonly uninstalls: UninstallService,
+    private readonly autoInstalls: AutoInstallService,
+  ) {}
+
+  /** One answer to everybody: it must not tell who is a customer. */
+  @Post('uninstall')
+  @HttpCode(202)
+  @Public('a hint, which the broker proves by asking Fynd')
+  async uninstall(@Body() body: unknown, @Req() request: FastifyRequest): Promise<{ status: 'accepted' }> {
+    const companyId = idFromJson(fieldsOf(body)['company_id']);
+    if (companyId !== undefined) {
+      const extensions = this.#meant(body).map(
+        (provider) => [provider, isSigned(request, provider)] as const,
+      );
+      // Fynd has nothing to do with our troubles: the next renewal finds out, too.
+      await this.uninstalls.hint(companyId, extensions).catch((error: unknown) => {
+        if (!(error instanceof Problem)) throw error;
+      });
+    }
+    return { status: 'accepted' };
+  }
+
+  @Post('auto_install')
+  @HttpCode(200)
+  @Public('off unless configured; the signature proves that it is Fynd')
+  async autoInstall(@Body() body: unknown, @Req() request: FastifyRequest): Promise<{ installed: boolean }> {
+    const able = this.#meant(body).filter(({ settings }) => settings.autoInstall);
+    if (able.length === 0) throw new Problem('not_found', 'There is nothing at this path.');
+    const provider = able.find((candidate) => isSigned(request, candidate));
+    if (!provider) throw new Problem('unauthenticated', 'A valid x-fp-signature is required.');
+    const fields = fieldsOf(body);
+    const companyId = idFromJson(fields['company_id']);
+    if (companyId === undefined) throw invalid('company_id', 'must be an id');
+    const { code } = fields;
+    if (typeof code !== 'string' || !/^[\x21-\x7e]{1,2000}$/.test(code))
+      throw invalid('code', 'must be a code');
+    return { installed: await this.autoInstalls.install(provider, companyId, code) };
+  }
+
+  /** The extension that `client_id` names, where it comes; else all. */
+  #meant(body: unknown): readonly FyndPlatformProvider[] {
+    const clientId = fieldsOf(body)['client_id'];
+    if (clientId === undefined) return this.providers.extensions;
+    return this.providers.extensions.filter((provider) => provider.clientId === clientId);
+  }
+}
+
+function fieldsOf(body: unknown): Fields {
+  return typeof body === 'object' && body !== null ? (body as Fields) : {};
+}
+
+/** `x-fp-signature`: hex of HMAC-SHA256 over the body as it came, under the extension's secret. */
+function isSigned(request: FastifyRequest, { settings }: FyndPlatformProvider): boolean {
+  const given = request.headers['x-fp-signature'];
+  const raw = rawBodyOf(request);
+  if (typeof given !== 'string' || raw === undefined || !/^[0-9a-f]{64}$/i.test(given)) return false;
+  const expected = createHmac('sha256', settings.apiSecret.current.reveal()).update(raw).digest();
+  return timingSafeEqual(Buffer.from(given, 'hex'), expected);
+}

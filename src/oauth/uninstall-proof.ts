@@ -1,0 +1,90 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { SessionService } from '../session/session.service.js';
+import { Problem } from '../shared/problem.js';
+import { placeOf, remainingSeconds, type Connection } from '../token/connection.js';
+import { ConnectionStore } from '../token/connection.store.js';
+import { RevocationService } from '../token/revocation.service.js';
+import { TokenRenewer } from '../token/token-renewer.js';
+import { Vault } from '../vault/vault.js';
+import type { FyndPlatformProvider } from './fynd-platform.provider.js';
+
+/** What a proof found: the extension is gone, or still there; `unknown` where the provider could not tell. */
+export type Finding = 'gone' | 'there' | 'unknown';
+
+/** Sessions of one company that are looked at for one hint. */
+const MOST_SESSIONS = 50;
+/** A 401 on a token that is about to expire proves nothing. */
+const CERTAIN_FOR_S = 60;
+
+/** Asks the provider whether a company still has the extension; what is gone there ends here. */
+@Injectable()
+export class UninstallProof {
+  readonly #logger = new Logger('Uninstall');
+
+  constructor(
+    private readonly store: ConnectionStore,
+    private readonly sessions: SessionService,
+    private readonly revocations: RevocationService,
+    private readonly renewer: TokenRenewer,
+    private readonly vault: Vault,
+  ) {}
+
+  /** Is there anything that could end? So that nobody can fill the table with names. */
+  async isWorthwhile(provider: string, companyId: string): Promise<boolean> {
+    const connection = await this.store.findBySubject({ provider, companyId, locationId: null });
+    if (connection && connection.status !== 'revoked') return true;
+    return (await this.sessions.livingTokensOf(provider, companyId, 1)).length > 0;
+  }
+
+  async of(provider: FyndPlatformProvider, companyId: string): Promise<Finding> {
+    const { name } = provider;
+    const connection = await this.store.findBySubject({ provider: name, companyId, locationId: null });
+    if (!connection || connection.status === 'revoked') return this.#lookAtSessions(provider, companyId);
+    const finding = await this.renewer.track(this.#lookAt(provider, connection));
+    if (finding !== 'gone') return finding;
+    await this.revocations.revoke(connection.id, 'uninstalled');
+    // The provider has ended all of it by itself.
+    await this.store.noteRevocation(connection.id, { upstream: 'revoked', accessTokenRevoked: true });
+    const ended = await this.sessions.endAllOf(name, companyId);
+    this.#logger.log(`${name} ${connection.id}: uninstalled; ${ended} sessions ended`);
+    return 'gone';
+  }
+
+  /** The token in hand costs the least to ask with; a renewal is the other question. */
+  async #lookAt(provider: FyndPlatformProvider, connection: Connection): Promise<Finding> {
+    const { sealedToken, companyId } = connection;
+    if (sealedToken && remainingSeconds(connection) > CERTAIN_FOR_S) {
+      const isAlive = await provider.isAlive(
+        companyId,
+        this.vault.open(sealedToken, placeOf(connection, 'sealed_token')),
+      );
+      if (isAlive !== null) return isAlive ? 'there' : 'gone';
+    }
+    if (connection.status === 'reauthorization_required') return isRefused(connection) ? 'gone' : 'unknown';
+    if (connection.status === 'paused') return 'unknown';
+    try {
+      const renewed = await this.renewer.renew(connection, connection.tokenVersion, true);
+      if (renewed && isRefused(renewed)) return 'gone';
+      return renewed && renewed.consecutiveFailures === 0 ? 'there' : 'unknown';
+    } catch (error) {
+      if (error instanceof Problem) return 'unknown';
+      throw error;
+    }
+  }
+
+  /** Where only users have tokens, each is asked about by itself. */
+  async #lookAtSessions(provider: FyndPlatformProvider, companyId: string): Promise<Finding> {
+    let isUnknown = false;
+    for (const { id, token } of await this.sessions.livingTokensOf(provider.name, companyId, MOST_SESSIONS)) {
+      const isAlive = await provider.isAlive(companyId, token);
+      if (isAlive === false) await this.sessions.end(id);
+      isUnknown ||= isAlive === null;
+    }
+    return isUnknown ? 'unknown' : 'there';
+  }
+}
+
+/** Surely, and not for a reason of our own. */
+function isRefused({ status, statusReason }: Connection): boolean {
+  return status === 'reauthorization_required' && statusReason === 'invalid_grant';
+}

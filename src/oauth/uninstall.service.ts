@@ -1,0 +1,61 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { Interval } from '@nestjs/schedule';
+import { ConsentProviders } from './consent-providers.js';
+import type { FyndPlatformProvider } from './fynd-platform.provider.js';
+import { UninstallHintStore, type UninstallHint } from './uninstall-hint.store.js';
+import { UninstallProof } from './uninstall-proof.js';
+
+const LOOK_EVERY_MS = 1_000;
+const PROVEN_AT_ONCE = 5;
+const MOST_TRIES = 6;
+
+/** Proves what is said of uninstalls by asking the provider, and draws the conclusion. */
+@Injectable()
+export class UninstallService {
+  readonly #logger = new Logger('Uninstall');
+  #looking: Promise<void> | undefined;
+  #isFailing = false;
+
+  constructor(
+    private readonly providers: ConsentProviders,
+    private readonly hints: UninstallHintStore,
+    private readonly proof: UninstallProof,
+  ) {}
+
+  /** Takes a hint for each of these extensions that the company has; it is proven in the background. */
+  async hint(
+    companyId: string,
+    extensions: readonly (readonly [FyndPlatformProvider, boolean])[],
+  ): Promise<void> {
+    for (const [{ name }, isSigned] of extensions) {
+      if (await this.proof.isWorthwhile(name, companyId)) await this.hints.add(name, companyId, isSigned);
+    }
+    void this.look();
+  }
+
+  /** Proves what is due. Looks never overlap. */
+  @Interval(LOOK_EVERY_MS)
+  async look(): Promise<void> {
+    if (this.providers.extensions.length === 0) return;
+    this.#looking ??= this.#look().finally(() => (this.#looking = undefined));
+    await this.#looking;
+  }
+
+  async #look(): Promise<void> {
+    try {
+      const names = this.providers.extensions.map(({ name }) => name);
+      for (const hint of await this.hints.takeDue(PROVEN_AT_ONCE, names)) await this.#settle(hint);
+      this.#isFailing = false;
+    } catch (error) {
+      if (!this.#isFailing)
+        this.#logger.warn(`hints wait: ${error instanceof Error ? error.message : 'unknown'}`);
+      this.#isFailing = true;
+    }
+  }
+
+  async #settle(hint: UninstallHint): Promise<void> {
+    const provider = this.providers.extensions.find(({ name }) => name === hint.provider);
+    const finding = provider ? await this.proof.of(provider, hint.companyId) : 'there';
+    if (finding === 'unknown' && hint.tries < MOST_TRIES) await this.hints.postpone(hint);
+  }
+}
