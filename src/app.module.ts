@@ -10,6 +10,7 @@ import { validationPipe } from './http/validation.js';
 import { KonnectModule } from './konnect/konnect.module.js';
 import { OAuthModule } from './oauth/oauth.module.js';
 import { PortalModule } from './portal/portal.module.js';
+import { SessionModule } from './session/session.module.js';
 import { Clock } from './shared/clock.js';
 import { TokenModule } from './token/token.module.js';
 
@@ -24,6 +25,7 @@ export class AppModule {
         ScheduleModule.forRoot(),
         ClientsModule,
         TokenModule,
+        SessionModule,
         OAuthModule,
         KonnectModule,
         PortalModule,

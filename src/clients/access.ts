@@ -4,11 +4,21 @@ import type { Subject } from '../shared/ids.js';
 import type { Action, Caller } from './caller.js';
 
 export const REQUIRES = 'access:requires';
+export const REQUIRES_ON_FOUND = 'access:requires-on-found';
 export const READS_QUERY = 'access:reads-query';
 export const PUBLIC = 'access:public';
 
-/** The caller needs this action on the resource that the path names. A route has this or `@Public()`, or is refused. */
+/**
+ * The caller needs this action on the resource that the path names, or for a session's token path and query. A route has
+ * one of the three rules, or is refused.
+ */
 export const Requires = (action: Action): MethodDecorator => SetMetadata(REQUIRES, action);
+
+/**
+ * The caller needs this action on what the request turns out to be about: nothing in it says so before it is looked up.
+ * The guard lets every caller pass; the service judges what it has found.
+ */
+export const RequiresOnFound = (action: Action): MethodDecorator => SetMetadata(REQUIRES_ON_FOUND, action);
 
 /** This route reads query parameters and refuses those that it does not know; every other route refuses all. */
 export const ReadsQuery = (): MethodDecorator => SetMetadata(READS_QUERY, true);

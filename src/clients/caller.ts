@@ -3,9 +3,9 @@ import type { Subject } from '../shared/ids.js';
 /** What a caller may be permitted to do. */
 export type Action =
   | 'token:read'
-  | 'token:report'
-  | 'token:read-personal'
   | 'token:read-session'
+  | 'token:read-personal'
+  | 'token:report'
   | 'connection:read'
   | 'connection:write'
   | 'connection:renew'
@@ -19,8 +19,9 @@ export interface Caller {
   permits(action: Action, resource: string): boolean;
 }
 
-/** What a permission is about, as it is written. */
-export function resourceOf({ provider, companyId, locationId }: Subject): string {
-  const company = `${provider}/companies/${companyId}`;
-  return locationId === null ? company : `${company}/locations/${locationId}`;
+/** How permissions name a company or a location; `**` is for what is about neither. */
+export function resourceOf(subject: Subject | undefined): string {
+  if (!subject) return '**';
+  const company = `${subject.provider}/companies/${subject.companyId}`;
+  return subject.locationId === null ? company : `${company}/locations/${subject.locationId}`;
 }

@@ -107,14 +107,8 @@ function refuseTwins(providers: readonly ProviderSettings[]): void {
   }
 }
 
-/** What must differ between two providers: a client, where it is registered, and what for. */
+/** What must differ between two providers: a client, and where it is registered. */
 function registrationOf(provider: ProviderSettings): string | null {
-  switch (provider.kind) {
-    case 'fynd-platform':
-      return `${provider.apiKey} ${new URL(provider.baseUrl).origin}`;
-    case 'oauth2':
-      return `${provider.clientId} ${provider.baseUrl}`;
-    default:
-      return null;
-  }
+  if (provider.kind === 'fynd-platform') return `${provider.apiKey} ${new URL(provider.baseUrl).origin}`;
+  return provider.kind === 'oauth2' ? `${provider.clientId} ${provider.baseUrl}` : null;
 }

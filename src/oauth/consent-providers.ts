@@ -1,7 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { SETTINGS } from '../config/config.module.js';
 import type { Settings } from '../config/settings.js';
-import { ProviderRegistry } from '../provider/provider-registry.js';
 import { Upstream } from '../provider/upstream.js';
 import { Clock } from '../shared/clock.js';
 import { Vault } from '../vault/vault.js';
@@ -18,7 +17,6 @@ export class ConsentProviders {
 
   constructor(
     @Inject(SETTINGS) settings: Settings,
-    registry: ProviderRegistry,
     upstream: Upstream,
     links: AuthorizeLinks,
     vault: Vault,
@@ -30,7 +28,10 @@ export class ConsentProviders {
     this.#others = settings.providers
       .filter((provider) => provider.kind === 'oauth2')
       .map((provider) => new OAuth2Provider(provider, upstream, clock, vault, links));
-    for (const provider of [...this.#fynd, ...this.#others]) registry.register(provider);
+  }
+
+  get all(): readonly ConsentProvider[] {
+    return [...this.#fynd, ...this.#others];
   }
 
   /** All extensions of Fynd Platform. */

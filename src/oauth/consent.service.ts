@@ -51,7 +51,7 @@ export class ConsentService {
     provider: ConsentProvider,
     begun: Omit<BegunConsent, 'provider' | 'clientId'>,
   ): Promise<Departure> {
-    const { redirectPath, companyId, scopes = [] } = begun;
+    const { companyId, scopes = [], redirectPath } = begun;
     if (redirectPath !== undefined && (provider.settings.uiUrl === null || !isSafePath(redirectPath))) {
       throw BrowserError.badPath();
     }
@@ -71,8 +71,7 @@ export class ConsentService {
     const read = await this.links.read(link);
     const provider = read && this.providers.byName(read.consent.provider);
     if (!provider || provider.name !== providerName) throw BrowserError.unknownLink();
-    const { provider: _, ...consent } = read.consent;
-    const departure = await this.begin(provider, consent);
+    const departure = await this.begin(provider, read.consent);
     if (!(await this.consumed.consume(`link ${read.id}`))) throw BrowserError.unknownLink();
     return departure;
   }

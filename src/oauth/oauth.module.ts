@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { DatabaseModule } from '../database/database.module.js';
 import { ProviderModule } from '../provider/provider.module.js';
+import { ProviderRegistry } from '../provider/provider-registry.js';
 import { SessionModule } from '../session/session.module.js';
 import { TokenModule } from '../token/token.module.js';
 import { VaultModule } from '../vault/vault.module.js';
@@ -35,4 +36,8 @@ import { UninstallService } from './uninstall.service.js';
     UninstallService,
   ],
 })
-export class OAuthModule {}
+export class OAuthModule {
+  constructor(registry: ProviderRegistry, providers: ConsentProviders) {
+    for (const provider of providers.all) registry.register(provider);
+  }
+}

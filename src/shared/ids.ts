@@ -32,3 +32,10 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 export function isUuid(value: string): boolean {
   return UUID.test(value);
 }
+
+const RANDOM_ID = /^[A-Za-z0-9_-]{1,64}$/;
+
+/** True for what could be one of the broker's random ids in base64url. */
+export function isRandomId(value: string): boolean {
+  return RANDOM_ID.test(value);
+}

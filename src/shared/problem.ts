@@ -12,6 +12,7 @@ const CATALOGUE = {
   not_found: [404, 'There is nothing here', 'debug'],
   provider_not_found: [404, 'No such provider is configured', 'debug'],
   connection_not_found: [404, 'There is no such connection', 'debug'],
+  session_not_found: [404, 'There is no such session', 'debug'],
   reauthorization_required: [409, 'A seller has to connect again', 'debug'],
   scope_missing: [409, 'The token lacks a scope', 'debug'],
   ttl_unsatisfiable: [409, 'No token of this provider lives that long', 'debug'],

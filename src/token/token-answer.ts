@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
+import type { TokenProvider } from '../provider/token-provider.js';
+import type { Secret } from '../shared/secret.js';
 import { Vault } from '../vault/vault.js';
-import { placeOf, remainingSeconds, type Connection } from './connection.js';
+import { placeOf } from './connection.js';
 import type { Served } from './token.service.js';
 
 /** The 200 of a token's `GET` and of a report. */
@@ -22,39 +24,76 @@ export interface TokenAnswer {
   readonly company_id: string;
   readonly location_id: string | null;
   readonly level: 'company' | 'location';
-  readonly connection_id: string;
+  /** Null for a token that belongs to no connection. */
+  readonly connection_id: string | null;
+}
+
+/** What an answer is made of, wherever the token lay. Its times are by the database's clock. */
+export interface OpenedToken {
+  readonly token: Secret;
+  readonly provider: TokenProvider;
+  readonly companyId: string;
+  readonly locationId: string | null;
+  readonly connectionId: string | null;
+  readonly tokenType: string | null;
+  readonly scopes: readonly string[];
+  readonly version: number;
+  readonly now: Date;
+  /** Null: it never expires. */
+  readonly expiresAt: Date | null;
+  /** When there is a newer one, or news of it, to be had; null where no calendar knows. */
+  readonly renewAt: Date | null;
+  readonly stale?: boolean;
+  readonly warning?: string | null;
 }
 
 /** When to ask again for a token that the calendar does not know, in milliseconds. */
 const ASK_AGAIN_MS = 300_000;
 
-/** Opens a served token, the last thing before it is sent. */
+/** When a caller does well to ask again about a token that no calendar renews. */
+export function askAgainAt(now: Date): Date {
+  return new Date(now.getTime() + ASK_AGAIN_MS);
+}
+
+/** The answer as the contract has it. Reveals the token: the last thing before it is sent. */
+export function shapeToken(opened: OpenedToken): TokenAnswer {
+  const { token, provider, expiresAt, now, locationId, stale = false, warning = null } = opened;
+  return {
+    access_token: token.reveal(),
+    token_type: opened.tokenType ?? 'Bearer',
+    header: provider.header(token),
+    base_url: provider.settings.baseUrl,
+    expires_at: expiresAt?.toISOString() ?? null,
+    expires_in: expiresAt && Math.floor((expiresAt.getTime() - now.getTime()) / 1_000),
+    refresh_after: refreshAfter(opened).toISOString(),
+    scopes: opened.scopes,
+    version: opened.version,
+    stale,
+    ...(warning === null ? {} : { warning }),
+    provider: provider.name,
+    company_id: opened.companyId,
+    location_id: locationId,
+    level: locationId === null ? 'company' : 'location',
+    connection_id: opened.connectionId,
+  };
+}
+
+/** Opens a connection's token that is to be served. */
 @Injectable()
 export class TokenAnswers {
   constructor(private readonly vault: Vault) {}
 
   of({ connection, provider, stale, warning }: Served): TokenAnswer {
     if (!connection.sealedToken) throw new Error('only a connection with a token is served');
-    const token = this.vault.open(connection.sealedToken, placeOf(connection, 'sealed_token'));
-    const remaining = remainingSeconds(connection);
-    return {
-      access_token: token.reveal(),
-      token_type: connection.tokenType ?? 'Bearer',
-      header: provider.header(token),
-      base_url: provider.settings.baseUrl,
-      expires_at: connection.expiresAt?.toISOString() ?? null,
-      expires_in: Number.isFinite(remaining) ? Math.floor(remaining) : null,
-      refresh_after: refreshAfter(connection, provider.renews).toISOString(),
-      scopes: connection.scopes,
+    return shapeToken({
+      ...connection,
+      token: this.vault.open(connection.sealedToken, placeOf(connection, 'sealed_token')),
+      provider,
       version: connection.tokenVersion,
+      connectionId: connection.id,
       stale,
-      ...(warning === null ? {} : { warning }),
-      provider: provider.name,
-      company_id: connection.companyId,
-      location_id: connection.locationId,
-      level: connection.locationId === null ? 'company' : 'location',
-      connection_id: connection.id,
-    };
+      warning,
+    });
   }
 }
 
@@ -62,9 +101,9 @@ export class TokenAnswers {
  * When it is to be renewed, but never after its end, however late the engine tries a dead one again. What a person may
  * replace at any time is asked for again soon.
  */
-function refreshAfter({ renewAt, expiresAt, now }: Connection, renews: boolean): Date {
-  const soon = new Date(now.getTime() + ASK_AGAIN_MS);
-  const times = [renewAt, expiresAt, renews ? null : soon].filter((time) => time !== null);
-  if (times.length === 0) return soon;
+function refreshAfter({ renewAt, expiresAt, now, provider }: OpenedToken): Date {
+  const soon = provider.renews ? null : askAgainAt(now);
+  const times = [renewAt, expiresAt, soon].filter((time) => time !== null);
+  if (times.length === 0) return askAgainAt(now);
   return new Date(Math.min(...times.map((time) => time.getTime())));
 }

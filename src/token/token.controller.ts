@@ -1,17 +1,11 @@
 import { Body, Controller, Get, HttpCode, Post, Query } from '@nestjs/common';
-import { IsInt, IsPositive, Max } from 'class-validator';
 import { CallerOf, ReadsQuery, Requires, SubjectOf } from '../clients/access.js';
 import type { Caller } from '../clients/caller.js';
 import type { Subject } from '../shared/ids.js';
-import { invalid, Problem } from '../shared/problem.js';
+import { checkReport, ReportShape } from './report.js';
 import { TokenAnswers, type TokenAnswer } from './token-answer.js';
 import { readTokenQuery } from './token-query.js';
 import { TokenService } from './token.service.js';
-
-class ReportShape {
-  @IsInt() @IsPositive() @Max(2_147_483_647) version!: number;
-  @IsInt() status!: number;
-}
 
 @Controller('v1/tokens/:provider/companies/:companyId')
 export class TokenController {
@@ -52,13 +46,7 @@ export class TokenController {
     @Body() report: ReportShape,
     @CallerOf() caller: Caller,
   ): Promise<TokenAnswer> {
-    if (report.status === 403) {
-      throw new Problem(
-        'not_renewable',
-        'A 403 is about permission and not about age: a new token would not help.',
-      );
-    }
-    if (report.status !== 401) throw invalid('status', 'must be 401, or 403 to learn why that does not help');
+    checkReport(report);
     return this.answers.of(await this.tokens.report(subject, report.version, caller));
   }
 }

@@ -3,7 +3,7 @@ import { Controller, Get, Module, RequestMethod, type DynamicModule } from '@nes
 import { NestFactory, ModulesContainer } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AppModule } from '../../src/app.module.js';
-import { PUBLIC, Public, REQUIRES } from '../../src/clients/access.js';
+import { PUBLIC, Public, REQUIRES, REQUIRES_ON_FOUND } from '../../src/clients/access.js';
 import { Authentication } from '../../src/clients/authentication.js';
 import { Environment } from '../../src/config/environment.js';
 import { readSettings } from '../../src/config/settings.js';
@@ -16,9 +16,14 @@ type Route = readonly [method: string, path: string, rule: string];
 /** What is told about a route: what a caller must be permitted, or that anybody may, or that nobody has thought of it. */
 function ruleOf(handler: object): string {
   const action: unknown = Reflect.getMetadata(REQUIRES, handler);
+  const onFound: unknown = Reflect.getMetadata(REQUIRES_ON_FOUND, handler);
   const isPublic = Reflect.getMetadata(PUBLIC, handler) !== undefined;
-  if (typeof action === 'string' && !isPublic) return action;
-  return isPublic && action === undefined ? 'public' : 'NO RULE';
+  const rules = [
+    ...(typeof action === 'string' ? [action] : []),
+    ...(typeof onFound === 'string' ? [`${onFound} on what is found`] : []),
+    ...(isPublic ? ['public'] : []),
+  ];
+  return rules.length === 1 ? (rules[0] ?? '') : 'NO RULE';
 }
 
 const asList = (value: unknown): string[] =>
@@ -50,6 +55,7 @@ function routesOf(modules: ModulesContainer): Route[] {
 const byPath = ([m1, p1]: Route, [m2, p2]: Route): number => (`${p1} ${m1}` < `${p2} ${m2}` ? -1 : 1);
 
 const TOKENS = '/v1/tokens/:provider/companies/:companyId';
+const SESSION_TOKEN = '/v1/tokens/:provider/sessions/:sessionId';
 const CONNECTIONS = '/v1/connections/:provider/companies/:companyId';
 
 /** All that the broker answers, and who may ask for it. A new route belongs here before it belongs anywhere. */
@@ -66,6 +72,10 @@ const EXPECTED: Route[] = [
   ['POST', '/v1/connections/:connectionId/renew', 'connection:renew'],
   ['PUT', CONNECTIONS, 'connection:write'],
   ['PUT', `${CONNECTIONS}/locations/:locationId`, 'connection:write'],
+  ['POST', '/v1/sessions', 'token:read-session on what is found'],
+  ['DELETE', '/v1/sessions/:sessionId', 'token:read-session on what is found'],
+  ['GET', SESSION_TOKEN, 'token:read-session'],
+  ['POST', `${SESSION_TOKEN}/report`, 'token:report'],
   ['GET', TOKENS, 'token:read'],
   ['GET', `${TOKENS}/locations/:locationId`, 'token:read'],
   ['POST', `${TOKENS}/report`, 'token:report'],
