@@ -18,7 +18,7 @@ const COLUMNS = `
 
 /** Rows that are over, without waiting for whoever has one of them in hand. */
 const over = (condition: string, order: string): string => `
-  select id from online_sessions where ${condition} order by ${order} limit ${CLEARED_AT_ONCE} for update`;
+  select id from online_sessions where ${condition} order by ${order} limit ${CLEARED_AT_ONCE} for update skip locked`;
 
 const seconds = (parameter: string): string => `make_interval(secs => ${parameter}::double precision)`;
 
