@@ -160,7 +160,7 @@ describe('a session that is ended', () => {
     const { expires_at } = (await read(id, companyId)).body;
     const { status, body } = await remove(id);
     expect(status).toBe(200);
-    expect(body).toEqual({ upstream: 'unsupported', token_valid_until: expires_at });
+    expect(body).toEqual({ upstream: 'unsupported', token_valid_until: expires_at, still_valid: true });
     expect(await world.simulator.resource(token)).toBe(200);
     expect(await rowsOf(companyId)).toEqual([]);
     expect(codeOf(await read(id, companyId))).toEqual(GONE);
@@ -170,7 +170,11 @@ describe('a session that is ended', () => {
   it('after it expired leaves nothing behind that is still valid', async () => {
     const { id } = await beginSession(world, broker, { companyId: nextCompany(), ttl: 100 });
     await world.advance(101);
-    expect((await remove(id)).body).toEqual({ upstream: 'unsupported', token_valid_until: null });
+    expect((await remove(id)).body).toEqual({
+      upstream: 'unsupported',
+      token_valid_until: null,
+      still_valid: false,
+    });
   });
 
   it('is named by its id: a ticket, a made-up id and a malformed one end nothing', async () => {
