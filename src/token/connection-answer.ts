@@ -69,15 +69,15 @@ export function answerConnection(
 /** What the provider still accepts after a `DELETE`, told honestly. */
 export interface RevocationAnswer {
   readonly upstream: 'revoked' | 'owed' | 'unsupported';
-  /** Null where nothing is valid any more, or, with `still_valid`, where nobody knows an end. */
+  /** Null where nothing is valid any more, unless `still_valid` says that what was handed out has no end. */
   readonly token_valid_until: string | null;
-  readonly still_valid: boolean;
+  readonly still_valid?: true;
 }
 
 export function answerRevocation({ upstream, tokenValidUntil, isStillValid }: Revocation): RevocationAnswer {
   return {
     upstream,
     token_valid_until: tokenValidUntil?.toISOString() ?? null,
-    still_valid: isStillValid,
+    ...(isStillValid && tokenValidUntil === null ? { still_valid: true } : {}),
   };
 }

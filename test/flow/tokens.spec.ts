@@ -206,7 +206,7 @@ describe('scope', () => {
     expect([status, body['code']]).toEqual([409, 'scope_missing']);
     expect(body['missing_scopes']).toEqual(['company/orders', 'company/users']);
     expect(body['connection_id']).toBe(id);
-    expect(String(body['authorize_url'])).toContain(`/fp/install?company_id=${company}&client_id=`);
+    expect(String(body['authorize_url'])).toContain('/oauth/fynd/authorize?link=');
     expect(await renewals(company)).toBe(0);
   });
 

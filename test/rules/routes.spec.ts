@@ -61,15 +61,22 @@ const CONNECTIONS = '/v1/connections/:provider/companies/:companyId';
 /** All that the broker answers, and who may ask for it. A new route belongs here before it belongs anywhere. */
 const EXPECTED: Route[] = [
   ['GET', '/fp/auth', 'public'],
+  ['POST', '/fp/auto_install', 'public'],
   ['GET', '/fp/install', 'public'],
+  ['POST', '/fp/uninstall', 'public'],
   ['GET', '/health/live', 'public'],
   ['GET', '/health/ready', 'public'],
   ['GET', '/health/startup', 'public'],
   ['GET', '/metrics', 'public'],
+  ['GET', '/oauth/:provider/authorize', 'public'],
+  ['GET', '/oauth/:provider/callback', 'public'],
   ['GET', '/v1/connections', 'connection:read'],
   ['GET', '/v1/connections/:connectionId', 'connection:read'],
   ['DELETE', '/v1/connections/:connectionId', 'connection:write'],
   ['POST', '/v1/connections/:connectionId/renew', 'connection:renew'],
+  ['POST', '/v1/connections/:connectionId/pause', 'connection:write'],
+  ['POST', '/v1/connections/:connectionId/resume', 'connection:write'],
+  ['POST', `${CONNECTIONS}/authorize-link`, 'connection:write'],
   ['PUT', CONNECTIONS, 'connection:write'],
   ['PUT', `${CONNECTIONS}/locations/:locationId`, 'connection:write'],
   ['POST', '/v1/sessions', 'token:read-session on what is found'],
@@ -131,7 +138,7 @@ describe('the routes', () => {
       const url = path.replace(/:\w+/g, '1');
       const inside = await ask(method, `${broker.api}${url}`);
       const outside = await ask(method, `${broker.public}${url}`);
-      const isBrowsers = url.startsWith('/fp/');
+      const isBrowsers = /^\/(fp|oauth)\//.test(url);
       expect([url, inside.status === 401]).toEqual([url, url.startsWith('/v1/')]);
       expect([url, inside.status === 404]).toEqual([url, isBrowsers]);
       expect([url, outside.status === 404]).toEqual([url, !isBrowsers]);
