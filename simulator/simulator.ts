@@ -2,7 +2,6 @@ import type { AddressInfo } from 'node:net';
 import { SimulatorClock } from './clock.js';
 import { addControlRoutes } from './control.js';
 import { DEFAULT_SETTINGS, type SimulatorSettings } from './environment.js';
-import { FaultPlayer } from './fault-player.js';
 import { FaultScript } from './faults.js';
 import { FyndPlatform } from './fynd-platform/fynd-platform.js';
 import { HeldCalls } from './held-calls.js';
@@ -26,20 +25,21 @@ export interface RunningSimulator {
  */
 export async function startSimulator(settings: Partial<SimulatorSettings> = {}): Promise<RunningSimulator> {
   const { host, port, apiKey, apiSecret, tokenTtl } = { ...DEFAULT_SETTINGS, ...settings };
-  const clock = new SimulatorClock();
-  const script = new FaultScript();
-  const held = new HeldCalls();
-  const ledger = new Ledger();
-  const player = new FaultPlayer(script, held, ledger, clock);
+  const stage = {
+    script: new FaultScript(),
+    held: new HeldCalls(),
+    ledger: new Ledger(),
+    clock: new SimulatorClock(),
+  };
   const providers: readonly SimulatedProvider[] = [
-    new FyndPlatform({ apiKey, apiSecret }, tokenTtl, player, clock),
-    new Konnect(tokenTtl, player, clock),
+    new FyndPlatform({ apiKey, apiSecret }, tokenTtl, stage),
+    new Konnect(tokenTtl, stage),
   ];
 
   const app = createServer();
   for (const provider of providers) provider.addRoutes(app);
-  addControlRoutes(app, { providers, script, held, ledger, clock });
-  app.addHook('preClose', () => void held.abandon());
+  addControlRoutes(app, stage, providers);
+  app.addHook('preClose', () => void stage.held.abandon());
   await app.listen({ host, port, backlog: LISTEN_BACKLOG });
 
   const taken = (app.server.address() as AddressInfo).port;
