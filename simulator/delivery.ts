@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createGzip, gzipSync } from 'node:zlib';
@@ -6,7 +7,7 @@ import type { Answer } from './answer.js';
 import type { Fault } from './faults.js';
 
 /** The parts of a fault that leave an answer as it is and make its way to the caller a hard one. */
-export type Hardships = Pick<Fault, 'drip_ms' | 'gzip' | 'huge' | 'header_bomb' | 'half_closed'>;
+export type Hardships = Pick<Fault, 'drip_ms' | 'gzip' | 'huge' | 'header_bomb' | 'half_closed' | 'rst'>;
 
 const MEGABYTE = 1024 * 1024;
 
@@ -31,9 +32,15 @@ export async function send(reply: FastifyReply, answer: Answer, hardships: Hards
 }
 
 /** Closes the connection without an answer. */
-export function hangUp(reply: FastifyReply): void {
+export function hangUp(reply: FastifyReply, { rst }: Hardships = {}): void {
   reply.hijack();
-  reply.raw.destroy();
+  close(reply.raw, rst);
+}
+
+/** An orderly end (FIN), or none (RST). */
+function close(response: ServerResponse, isAbrupt = false): void {
+  if (isAbrupt) response.socket?.resetAndDestroy();
+  else response.destroy();
 }
 
 function headersOf({ gzip, header_bomb = 0 }: Hardships): Record<string, string> {
@@ -58,7 +65,7 @@ async function sendByHand(
   reply: FastifyReply,
   { status, headers, truncated = false }: Answer,
   bytes: Buffer,
-  { drip_ms, half_closed = false }: Hardships,
+  { drip_ms, half_closed = false, rst }: Hardships,
 ): Promise<void> {
   reply.hijack();
   reply.raw.writeHead(status, { ...headers, 'content-length': bytes.length });
@@ -71,6 +78,6 @@ async function sendByHand(
   }
   // Only this side is closed: whatever the caller still sends is read, until it closes too.
   if (half_closed) reply.raw.socket?.end();
-  else if (truncated) reply.raw.destroy();
+  else if (truncated) close(reply.raw, rst);
   else reply.raw.end();
 }

@@ -77,7 +77,7 @@ export class FaultPlayer {
     if (fault.delay_ms !== undefined) await sleep(fault.delay_ms, undefined, { ref: false });
     const isDropped = await this.holdIfAsked(fault, reply);
     if (isDropped || fault.reset || fault.lost_reply) {
-      hangUp(reply);
+      hangUp(reply, fault);
       return played(work, null, id);
     }
     let answer = answerOf(fault, work?.answer ?? null);

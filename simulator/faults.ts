@@ -28,6 +28,7 @@ export interface Fault {
   /** Kilobytes. */
   readonly header_bomb?: number;
   readonly half_closed?: boolean;
+  readonly rst?: boolean;
 }
 
 /** A fault with its place in the script. */
@@ -69,6 +70,7 @@ export const faultSchema = {
     huge: { type: 'integer', minimum: 1, maximum: 10_240 },
     header_bomb: { type: 'integer', minimum: 1, maximum: 10_240 },
     half_closed: switchedOn,
+    rst: switchedOn,
   },
   dependencies: { content: ['status'], body: ['status'], retry_after: ['status'] },
 };
@@ -105,6 +107,8 @@ export function contradictionIn(fault: Fault): string | null {
   const tooMuch = NOT_WHILE_HUGE.find((effect) => fault[effect] !== undefined);
   if (fault.huge !== undefined && (tooMuch !== undefined || fault.malformed === 'truncated'))
     return `huge and ${tooMuch ?? 'truncated'} exclude each other`;
+  if (fault.rst && !fault.reset && !fault.lost_reply && fault.malformed !== 'truncated')
+    return 'rst needs one of reset, lost_reply, truncated';
   if (fault.body !== undefined && fault.content !== undefined) return 'body and content exclude each other';
   return null;
 }
