@@ -1,8 +1,13 @@
-import { parseCookie } from 'cookie';
+import { parseCookie, stringifySetCookie } from 'cookie';
 import { type Answer, htmlAnswer, redirectAnswer } from './answer.js';
 
 /** The cookie by which a browser says who sits before it. */
-export const USER_COOKIE = 'simulated_user';
+const USER_COOKIE = 'simulated_user';
+
+/** A `Set-Cookie` that makes this the user of a browser. */
+export function rememberUser(name: string): string {
+  return stringifySetCookie({ name: USER_COOKIE, value: name, path: '/', sameSite: 'lax' });
+}
 
 /** Who gives consent in this browser. */
 export function userOf(cookies: string | undefined, fallback: string): string {

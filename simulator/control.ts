@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import { rememberUser } from './consent-page.js';
 import { contradictionIn, type Fault, faultSchema, type FaultScript } from './faults.js';
 import type { Stage } from './fault-player.js';
 import type { LedgerFilter } from './ledger.js';
@@ -79,6 +80,10 @@ export function addControlRoutes(
       }
       return { active: false };
     },
+  );
+
+  app.get<{ Params: { name: string } }>('/_simulator/user/:name', ({ params }, reply) =>
+    reply.header('set-cookie', rememberUser(params.name)).send({ user: params.name }),
   );
 
   app.post('/_simulator/reset', () => {

@@ -10,6 +10,12 @@ export interface Told {
   readonly body: Json;
 }
 
+/** Where the simulator tells an extension what happened, and whether it signs that. */
+export interface Webhook {
+  readonly notify?: string;
+  readonly sign?: boolean;
+}
+
 export interface Installed {
   readonly code: string;
   readonly refresh: string;
@@ -78,7 +84,13 @@ export class SimulatorCaller {
     };
   }
 
-  authorize(company: string, query: Record<string, string> = {}): Promise<Response> {
+  /** What became of a token that this simulator minted. */
+  async introspect(token: unknown): Promise<Json> {
+    return (await this.control('POST', 'introspect', { token })).body;
+  }
+
+  /** Where a seller's browser is sent to. */
+  authorizeUrl(company: string, query: Record<string, string> = {}): string {
     const asked = {
       client_id: 'demo-key',
       redirect_uri: 'http://127.0.0.1:8081/fp/auth',
@@ -87,7 +99,11 @@ export class SimulatorCaller {
       state: 'state-1',
       ...query,
     };
-    return this.get(`${oauth(company, 'authorize')}?${new URLSearchParams(asked).toString()}`);
+    return `${this.url}${oauth(company, 'authorize')}?${new URLSearchParams(asked).toString()}`;
+  }
+
+  authorize(company: string, query?: Record<string, string>): Promise<Response> {
+    return fetch(this.authorizeUrl(company, query), { redirect: 'manual' });
   }
 
   /** The code of an approved consent. */
@@ -126,6 +142,16 @@ export class SimulatorCaller {
   /** The status of a call to Fynd's API. */
   async resource(token: unknown, path = 'configuration/v1.0/application'): Promise<number> {
     return (await this.get(`/service/platform/${path}`, { authorization: `Bearer ${String(token)}` })).status;
+  }
+
+  /** A company uninstalls; `notify` has the simulator call a webhook of the extension. */
+  uninstall(company: string | number, webhook: Webhook = {}): Promise<Told> {
+    return this.control('POST', 'fynd/uninstall', { company_id: company, ...webhook });
+  }
+
+  /** A company installs without a browser; the answer has the code that the webhook got. */
+  autoInstall(company: string | number, webhook: Webhook = {}): Promise<Told> {
+    return this.control('POST', 'fynd/auto-install', { company_id: company, ...webhook });
   }
 
   async konnect(query: Record<string, string>): Promise<Told> {
