@@ -37,6 +37,7 @@ export class FaultPlayer {
   constructor(
     private readonly stage: Stage,
     private readonly settings: SettingsStore<CommonSettings>,
+    private readonly tooMany: Answer = statusAnswer({}, 429),
   ) {
     this.limiter = new RateLimiter(stage.clock);
   }
@@ -97,7 +98,7 @@ export class FaultPlayer {
 
   /** No fault is used up by a call that comes too soon. */
   private async turnAway(reply: FastifyReply, wait: number): Promise<Played> {
-    const { headers, ...answer } = statusAnswer({}, 429);
+    const { headers, ...answer } = this.tooMany;
     const offsetMs = this.settings.current.clock_offset_s * 1000;
     await this.answer(reply, { ...answer, headers: { ...headers, 'retry-after': String(wait) } }, offsetMs);
     return { outcome: 'rate_limited', reused: false, status: 429, fault: null };

@@ -7,6 +7,9 @@ import { FyndPlatform } from './fynd-platform/fynd-platform.js';
 import { HeldCalls } from './held-calls.js';
 import { Konnect } from './konnect/konnect.js';
 import { Ledger } from './ledger.js';
+import { CONNECT, STANDARD } from './oauth/dialect.js';
+import { OAuthProvider } from './oauth/oauth-provider.js';
+import { Portal } from './portal/portal.js';
 import type { SimulatedProvider } from './provider.js';
 import { createServer, LISTEN_BACKLOG } from './wire.js';
 
@@ -31,9 +34,13 @@ export async function startSimulator(settings: Partial<SimulatorSettings> = {}):
     ledger: new Ledger(),
     clock: new SimulatorClock(),
   };
+  const client = { apiKey, apiSecret };
   const providers: readonly SimulatedProvider[] = [
-    new FyndPlatform({ apiKey, apiSecret }, tokenTtl, stage),
+    new FyndPlatform(client, tokenTtl, stage),
     new Konnect(tokenTtl, stage),
+    new OAuthProvider(CONNECT, client, tokenTtl, stage),
+    new OAuthProvider(STANDARD, client, tokenTtl, stage),
+    new Portal(stage),
   ];
 
   const app = createServer();
