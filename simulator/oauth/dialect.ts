@@ -18,6 +18,8 @@ export interface Dialect {
   readonly answersJsonOnly: boolean;
   /** Accepts a secret in the header and in the body of one call, which RFC 6749 section 2.3 forbids. */
   readonly allowsSecretTwice: boolean;
+  /** Names its scheme in `WWW-Authenticate` to a client that failed in the header (RFC 6749 section 5.2). */
+  readonly challengesClients: boolean;
   /** The fields of a token answer beside the tokens and their expiry. */
   describeToken(scopes: readonly string[]): object;
 }
@@ -39,6 +41,7 @@ export const CONNECT: Dialect = {
   tokenHeader: 'accesstoken',
   answersJsonOnly: true,
   allowsSecretTwice: true,
+  challengesClients: false,
   describeToken: () => ({ type: 'bearer' }),
 };
 
@@ -59,5 +62,6 @@ export const STANDARD: Dialect = {
   tokenHeader: null,
   answersJsonOnly: false,
   allowsSecretTwice: false,
+  challengesClients: true,
   describeToken: (scopes) => ({ token_type: 'Bearer', scope: scopes.join(' ') }),
 };

@@ -15,10 +15,5 @@ export function refuse(refusal: Refusal | ClientRefusal, style: OAuthSettings['e
   const message = 'connectCode' in refusal ? description : (STATUS_CODES[status] ?? 'Error');
   const body = style === 'rfc6749' ? { error, error_description: description } : { code, message };
   const { headers, ...answer } = jsonAnswer(status, body);
-  const challenge = status === 401 && { 'www-authenticate': 'Basic realm="simulator"' };
-  return {
-    answer: { ...answer, headers: { ...headers, 'cache-control': 'no-store', ...challenge } },
-    outcome,
-    reused,
-  };
+  return { answer: { ...answer, headers: { ...headers, 'cache-control': 'no-store' } }, outcome, reused };
 }

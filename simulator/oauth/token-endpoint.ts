@@ -38,7 +38,7 @@ export class TokenEndpoint {
   giveToken(call: ClientCall, offsetMs: number): Work {
     const refusal = this.refuseCall(call);
     const result = refusal ?? this.grant(call.fields);
-    if (isRefusal(result)) return refuse(result, this.settings.current.error_style);
+    if (isRefusal(result)) return this.refuse(result, call);
     const isRenewal = textField(call.fields, 'grant_type') === 'refresh_token';
     const { headers, ...answer } = jsonAnswer(200, this.tokenAnswer(result, isRenewal, offsetMs));
     return {
@@ -52,7 +52,7 @@ export class TokenEndpoint {
   revoke(call: ClientCall): Work {
     const token = textField(call.fields, 'token');
     const refusal = this.refuseCall(call) ?? (token === null ? NO_TOKEN : null);
-    if (refusal !== null) return refuse(refusal, this.settings.current.error_style);
+    if (refusal !== null) return this.refuse(refusal, call);
     if (token !== null) this.grants.revoke(token);
     return { answer: { status: 200, headers: {}, body: '' }, outcome: 'ok' };
   }
@@ -67,6 +67,14 @@ export class TokenEndpoint {
       return { error: 'invalid_request', description: `The body must not be ${body}`, status: 400 };
     }
     return refuseClient(authorization, fields, this.client, current, this.dialect);
+  }
+
+  private refuse(refusal: Refusal, { authorization }: ClientCall): Work {
+    const work = refuse(refusal, this.settings.current.error_style);
+    const isChallenged = this.dialect.challengesClients && refusal.status === 401 && authorization;
+    if (!isChallenged) return work;
+    const headers = { ...work.answer.headers, 'www-authenticate': 'Basic realm="simulator"' };
+    return { ...work, answer: { ...work.answer, headers } };
   }
 
   private grant(fields: unknown): Issued | Refusal {

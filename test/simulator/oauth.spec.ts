@@ -195,7 +195,11 @@ describe('a standard OAuth 2 client', () => {
   it('authenticates in no way that is switched off', async () => {
     await simulator.settings('oauth2', { accepted_secrets: [secret], client_auth: ['basic_encoded'] });
     const inBody = { client_id: 'demo-key', client_secret: secret };
-    expect(outcome(await oauth.post(fields, basic('demo-key', secret)))).toBe('401 invalid_client');
+    const refused = await oauth.post(fields, basic('demo-key', secret));
+    expect([outcome(refused), refused.headers.get('www-authenticate')]).toEqual([
+      '401 invalid_client',
+      expect.stringMatching(/^Basic /),
+    ]);
     expect(outcome(await oauth.post({ ...fields, ...inBody }, { authorization: '' }))).toBe(
       '401 invalid_client',
     );
