@@ -1,6 +1,4 @@
 import { STATUS_CODES } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { FastifyReply } from 'fastify';
 import type { Fault } from './faults.js';
 import { mintSecret } from './secrets.js';
 
@@ -40,7 +38,8 @@ export function answerOf(fault: Fault, real: Answer | null): Answer | null {
   return { ...answer, headers: { ...answer.headers, 'retry-after': String(fault.retry_after) } };
 }
 
-function statusAnswer(fault: Fault, status: number): Answer {
+/** A status with the body that a fault gives it, or one that means nothing. */
+export function statusAnswer(fault: Pick<Fault, 'body' | 'content'>, status: number): Answer {
   if (fault.body !== undefined) return jsonAnswer(status, fault.body);
   const reason = STATUS_CODES[status] ?? 'Unknown';
   if (fault.content === 'empty') return { status, headers: {}, body: '' };
@@ -63,30 +62,4 @@ function malformedAnswer(kind: NonNullable<Fault['malformed']>, real: Answer | n
         truncated: true,
       };
   }
-}
-
-/** Sends an answer, whole or in the broken ways that a fault asks for. Resolves when the last byte has been written. */
-export async function send(reply: FastifyReply, answer: Answer, dripMs?: number): Promise<void> {
-  if (!answer.truncated && dripMs === undefined) {
-    void reply.code(answer.status).headers(answer.headers).send(answer.body);
-    return;
-  }
-  const bytes = Buffer.from(answer.body);
-  reply.hijack();
-  reply.raw.writeHead(answer.status, { ...answer.headers, 'content-length': bytes.length });
-  const kept = answer.truncated ? bytes.subarray(0, bytes.length >> 1) : bytes;
-  const size = dripMs === undefined ? kept.length : 1;
-  for (let sent = 0; sent < kept.length; sent += size) {
-    if (reply.raw.destroyed) return;
-    await new Promise((resolve) => reply.raw.write(kept.subarray(sent, sent + size), resolve));
-    await sleep(dripMs ?? 0, undefined, { ref: false });
-  }
-  if (answer.truncated) reply.raw.destroy();
-  else reply.raw.end();
-}
-
-/** Closes the connection without an answer. */
-export function hangUp(reply: FastifyReply): void {
-  reply.hijack();
-  reply.raw.destroy();
 }

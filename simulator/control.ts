@@ -1,18 +1,9 @@
 import type { FastifyInstance } from 'fastify';
-import type { SimulatorClock } from './clock.js';
+import { rememberUser } from './consent-page.js';
 import { contradictionIn, type Fault, faultSchema, type FaultScript } from './faults.js';
-import type { HeldCalls } from './held-calls.js';
-import type { Ledger, LedgerFilter } from './ledger.js';
+import type { Stage } from './fault-player.js';
+import type { LedgerFilter } from './ledger.js';
 import type { SimulatedProvider } from './provider.js';
-
-/** What the control routes steer. */
-export interface Controlled {
-  readonly providers: readonly SimulatedProvider[];
-  readonly script: FaultScript;
-  readonly held: HeldCalls;
-  readonly ledger: Ledger;
-  readonly clock: SimulatorClock;
-}
 
 const text = { type: 'string' };
 const ledgerQuery = {
@@ -23,6 +14,7 @@ const ledgerQuery = {
     operation: text,
     company_id: text,
     username: text,
+    grant_id: text,
     limit: { type: 'string', pattern: '^[0-9]{1,6}$' },
   },
 };
@@ -45,9 +37,11 @@ function badRequest(message: string): Error {
 }
 
 /** The routes under `/_simulator` by which tests script the providers and look at what they were asked. */
-export function addControlRoutes(app: FastifyInstance, controlled: Controlled): void {
-  const { providers, held, ledger, clock, script } = controlled;
-
+export function addControlRoutes(
+  app: FastifyInstance,
+  { held, ledger, clock, script }: Stage,
+  providers: readonly SimulatedProvider[],
+): void {
   app.get('/_simulator/health', () => ({ status: 'ok', now: new Date(clock.now()).toISOString() }));
 
   app.get<{ Querystring: LedgerFilter & { limit?: string } }>(
@@ -86,6 +80,10 @@ export function addControlRoutes(app: FastifyInstance, controlled: Controlled): 
       }
       return { active: false };
     },
+  );
+
+  app.get<{ Params: { name: string } }>('/_simulator/user/:name', ({ params }, reply) =>
+    reply.header('set-cookie', rememberUser(params.name)).send({ user: params.name }),
   );
 
   app.post('/_simulator/reset', () => {

@@ -22,6 +22,13 @@ export interface Fault {
   readonly retry_after?: number | string;
   readonly clock_offset_s?: number;
   readonly drip_ms?: number;
+  readonly gzip?: boolean;
+  /** Megabytes. */
+  readonly huge?: number;
+  /** Kilobytes. */
+  readonly header_bomb?: number;
+  readonly half_closed?: boolean;
+  readonly rst?: boolean;
 }
 
 /** A fault with its place in the script. */
@@ -59,12 +66,34 @@ export const faultSchema = {
     retry_after: { type: ['integer', 'string'] },
     clock_offset_s: { type: 'number' },
     drip_ms: { type: 'integer', minimum: 1, maximum: 60_000 },
+    gzip: switchedOn,
+    huge: { type: 'integer', minimum: 1, maximum: 10_240 },
+    header_bomb: { type: 'integer', minimum: 1, maximum: 10_240 },
+    half_closed: switchedOn,
+    rst: switchedOn,
   },
   dependencies: { content: ['status'], body: ['status'], retry_after: ['status'] },
 };
 
 const ENDINGS = ['reset', 'lost_reply', 'redirect', 'malformed', 'status'] as const;
-const EFFECTS = [...ENDINGS, 'delay_ms', 'hang', 'hold_until_released', 'clock_offset_s', 'drip_ms'] as const;
+const EFFECTS = [
+  ...ENDINGS,
+  'delay_ms',
+  'hang',
+  'hold_until_released',
+  'clock_offset_s',
+  'drip_ms',
+  'gzip',
+  'huge',
+  'header_bomb',
+  'half_closed',
+] as const;
+
+/** What an endless stream cannot do as well. */
+const NOT_WHILE_HUGE = ['drip_ms', 'half_closed'] as const;
+
+/** These are no token calls: a fault that names no operation must not be used up by one. */
+const ASIDE = new Set(['authorize', 'discovery', 'revoke']);
 
 /** What is wrong with a fault that its schema cannot tell; null when it makes sense. */
 export function contradictionIn(fault: Fault): string | null {
@@ -75,6 +104,11 @@ export function contradictionIn(fault: Fault): string | null {
   const isLostReply = endings.length === 2 && endings[0] === 'reset' && endings[1] === 'lost_reply';
   if (endings.length > 1 && !isLostReply)
     return `a call can end in one way only, not in ${endings.join(' and ')}`;
+  const tooMuch = NOT_WHILE_HUGE.find((effect) => fault[effect] !== undefined);
+  if (fault.huge !== undefined && (tooMuch !== undefined || fault.malformed === 'truncated'))
+    return `huge and ${tooMuch ?? 'truncated'} exclude each other`;
+  if (fault.rst && !fault.reset && !fault.lost_reply && fault.malformed !== 'truncated')
+    return 'rst needs one of reset, lost_reply, truncated';
   if (fault.body !== undefined && fault.content !== undefined) return 'body and content exclude each other';
   return null;
 }
@@ -121,13 +155,12 @@ export class FaultScript {
   }
 }
 
-/** A fault that names no operation is meant for token calls: a browser on its way to consent must not use it up. */
 function strikes(
   fault: Fault,
   call: Pick<TokenCall, 'provider' | 'operation' | 'company_id' | 'username'>,
 ): boolean {
   if (fault.provider !== call.provider) return false;
-  if (fault.operation === undefined ? call.operation === 'authorize' : fault.operation !== call.operation) {
+  if (fault.operation === undefined ? ASIDE.has(call.operation) : fault.operation !== call.operation) {
     return false;
   }
   if (fault.company_id !== undefined && String(fault.company_id) !== call.company_id) return false;

@@ -5,6 +5,8 @@ export interface TokenCall {
   readonly dialect: string | null;
   readonly company_id: string | null;
   readonly username: string | null;
+  /** For providers whose grants have ids of their own. */
+  readonly grant_id: string | null;
   readonly fingerprints: Readonly<Record<string, string>>;
 }
 
@@ -13,7 +15,7 @@ export interface LedgerEntry extends TokenCall {
   readonly sequence: number;
   /** ISO 8601, on the simulator's clock. */
   readonly at: string;
-  /** `in_flight`, `ok`, an OAuth error code, or `not_performed` when a fault answered before the work was done. */
+  /** `in_flight`, `ok`, an error code, `rate_limited`, or `not_performed` when a fault answered before the work was done. */
   outcome: string;
   /** The HTTP status that was sent; null while in flight, or when nothing was sent. */
   status: number | null;
@@ -28,6 +30,7 @@ export interface LedgerFilter {
   readonly operation?: string;
   readonly company_id?: string;
   readonly username?: string;
+  readonly grant_id?: string;
 }
 
 export interface LedgerCounters {
@@ -37,6 +40,7 @@ export interface LedgerCounters {
   renewals: number;
   exchanges: number;
   reused: number;
+  rate_limited: number;
   in_flight: number;
   /** The most calls that were ever in flight at once. */
   peak_concurrency: number;
@@ -119,6 +123,7 @@ function count(records: readonly Recorded[]): LedgerCounters {
     renewals: having((entry) => entry.operation === 'renew'),
     exchanges: having((entry) => entry.operation === 'exchange'),
     reused: having((entry) => entry.reused),
+    rate_limited: having((entry) => entry.outcome === 'rate_limited'),
     in_flight: having((entry) => entry.outcome === 'in_flight'),
     peak_concurrency: peak(records),
   };

@@ -2,12 +2,14 @@ import type { AddressInfo } from 'node:net';
 import { SimulatorClock } from './clock.js';
 import { addControlRoutes } from './control.js';
 import { DEFAULT_SETTINGS, type SimulatorSettings } from './environment.js';
-import { FaultPlayer } from './fault-player.js';
 import { FaultScript } from './faults.js';
 import { FyndPlatform } from './fynd-platform/fynd-platform.js';
 import { HeldCalls } from './held-calls.js';
 import { Konnect } from './konnect/konnect.js';
 import { Ledger } from './ledger.js';
+import { CONNECT, STANDARD } from './oauth/dialect.js';
+import { OAuthProvider } from './oauth/oauth-provider.js';
+import { Portal } from './portal/portal.js';
 import type { SimulatedProvider } from './provider.js';
 import { createServer, LISTEN_BACKLOG } from './wire.js';
 
@@ -26,20 +28,25 @@ export interface RunningSimulator {
  */
 export async function startSimulator(settings: Partial<SimulatorSettings> = {}): Promise<RunningSimulator> {
   const { host, port, apiKey, apiSecret, tokenTtl } = { ...DEFAULT_SETTINGS, ...settings };
-  const clock = new SimulatorClock();
-  const script = new FaultScript();
-  const held = new HeldCalls();
-  const ledger = new Ledger();
-  const player = new FaultPlayer(script, held, ledger, clock);
+  const stage = {
+    script: new FaultScript(),
+    held: new HeldCalls(),
+    ledger: new Ledger(),
+    clock: new SimulatorClock(),
+  };
+  const client = { apiKey, apiSecret };
   const providers: readonly SimulatedProvider[] = [
-    new FyndPlatform({ apiKey, apiSecret }, tokenTtl, player, clock),
-    new Konnect(tokenTtl, player, clock),
+    new FyndPlatform(client, tokenTtl, stage),
+    new Konnect(tokenTtl, stage),
+    new OAuthProvider(CONNECT, client, tokenTtl, stage),
+    new OAuthProvider(STANDARD, client, tokenTtl, stage),
+    new Portal(stage),
   ];
 
   const app = createServer();
   for (const provider of providers) provider.addRoutes(app);
-  addControlRoutes(app, { providers, script, held, ledger, clock });
-  app.addHook('preClose', () => void held.abandon());
+  addControlRoutes(app, stage, providers);
+  app.addHook('preClose', () => void stage.held.abandon());
   await app.listen({ host, port, backlog: LISTEN_BACKLOG });
 
   const taken = (app.server.address() as AddressInfo).port;

@@ -1,11 +1,20 @@
-import { type Answer, htmlAnswer, jsonAnswer, redirectAnswer } from '../answer.js';
+import { type Answer, jsonAnswer } from '../answer.js';
+import { askPage, redirectUriOf, sendBack, userOf } from '../consent-page.js';
 import type { Work } from '../fault-player.js';
 import { textField } from '../fields.js';
 import type { SettingsStore } from '../settings-store.js';
 import type { FyndGrants } from './grants.js';
 import type { FyndSettings } from './settings.js';
 
-/** A seller's browser at `oauth/authorize`. */
+/** A seller's browser at `oauth/authorize`, as it came. */
+export interface Visit {
+  readonly companyId: string;
+  readonly query: unknown;
+  /** Path and query. */
+  readonly url: string;
+  readonly cookies: string | undefined;
+}
+
 interface ConsentRequest {
   readonly companyId: string;
   readonly clientId: string;
@@ -24,9 +33,8 @@ export class ConsentPage {
     private readonly grants: FyndGrants,
   ) {}
 
-  /** @param url path and query as the browser asked for them: the page's links repeat it with the decision added */
-  perform(companyId: string, query: unknown, url: string): Work {
-    const request = this.read(companyId, query);
+  perform(visit: Visit): Work {
+    const request = this.read(visit);
     if (typeof request === 'string') {
       return {
         answer: jsonAnswer(400, { message: request, status: 400, code: 'BAD_REQUEST' }),
@@ -36,21 +44,27 @@ export class ConsentPage {
     const decision = this.decide(request);
     switch (decision) {
       case 'approve':
-        return { answer: this.approve(request), outcome: 'ok' };
+        return { answer: this.approve(request, visit.cookies), outcome: 'ok' };
       case 'deny':
         return { answer: deny(request), outcome: 'access_denied' };
       case 'ask':
-        return { answer: ask(request, url), outcome: 'asked' };
+        return { answer: ask(request, visit.url), outcome: 'asked' };
     }
   }
 
-  /** The request, or the sentence that says why it is none. Nothing is sent to a redirect_uri before it was checked. */
-  private read(companyId: string, query: unknown): ConsentRequest | string {
+  /** A code that no browser asked for: the extension is installed from the panel, with the scopes of its details. */
+  issueCode(companyId: string): string {
+    const { user_id: userId, extension_scopes } = this.settings.current;
+    const scopes = this.granted(extension_scopes);
+    return this.grants.issueCode({ companyId, clientId: this.apiKey, userId, scopes });
+  }
+
+  /** The request, or the sentence that says why it is none. */
+  private read({ companyId, query }: Visit): ConsentRequest | string {
     const clientId = textField(query, 'client_id');
     if (clientId !== this.apiKey) return 'client_id is unknown';
-    const redirectUri = URL.parse(textField(query, 'redirect_uri') ?? '');
-    if (redirectUri === null || !/^https?:$/.test(redirectUri.protocol))
-      return 'redirect_uri must be an absolute URL';
+    const redirectUri = redirectUriOf(textField(query, 'redirect_uri'));
+    if (redirectUri === null) return 'redirect_uri must be an absolute URL';
     if (textField(query, 'response_type') !== 'code') return 'response_type must be code';
     if (!['offline', 'online'].includes(textField(query, 'access_mode') ?? 'offline')) {
       return 'access_mode must be offline or online';
@@ -72,11 +86,11 @@ export class ConsentPage {
     return decision === 'approve' || decision === 'deny' ? decision : 'ask';
   }
 
-  private approve(request: ConsentRequest): Answer {
+  private approve(request: ConsentRequest, cookies: string | undefined): Answer {
     const { companyId, clientId, scopes } = request;
-    const userId = this.settings.current.user_id;
+    const userId = userOf(cookies, this.settings.current.user_id);
     const code = this.grants.issueCode({ companyId, clientId, userId, scopes: this.granted(scopes) });
-    return sendBack(request, { code });
+    return goBack(request, { code });
   }
 
   private granted(scopes: readonly string[]): readonly string[] {
@@ -86,33 +100,17 @@ export class ConsentPage {
 }
 
 function deny(request: ConsentRequest): Answer {
-  return sendBack(request, {
+  return goBack(request, {
     error: 'access_denied',
     error_description: 'The seller declined the extension',
   });
 }
 
-function sendBack(request: ConsentRequest, parameters: Readonly<Record<string, string>>): Answer {
-  const { redirectUri, state, clientId, companyId } = request;
-  const target = new URL(redirectUri);
-  const all = { ...parameters, ...(state !== null && { state }), client_id: clientId, company_id: companyId };
-  for (const [name, value] of Object.entries(all)) target.searchParams.set(name, value);
-  return redirectAnswer(target.href);
-}
-
 function ask({ companyId, scopes }: ConsentRequest, url: string): Answer {
-  const link = (decision: string): string => `<a href="${escapeHtml(`${url}&decision=${decision}`)}">`;
-  return htmlAnswer(
-    200,
-    `<!doctype html>
-<title>Simulated consent</title>
-<h1>Install the extension in company ${escapeHtml(companyId)}?</h1>
-<p>It asks for: ${escapeHtml(scopes.join(', ') || 'nothing')}</p>
-<p>${link('approve')}Approve</a> ${link('deny')}Deny</a></p>
-`,
-  );
+  return askPage(`Install the extension in company ${companyId}?`, scopes, url);
 }
 
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+function goBack(request: ConsentRequest, parameters: Readonly<Record<string, string>>): Answer {
+  const { redirectUri, state, clientId, companyId } = request;
+  return sendBack(redirectUri, { ...parameters, state, client_id: clientId, company_id: companyId });
 }

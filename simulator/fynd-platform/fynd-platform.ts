@@ -1,11 +1,12 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { SimulatorClock } from '../clock.js';
-import type { FaultPlayer } from '../fault-player.js';
+import type { ClientCredentials } from '../client-credentials.js';
+import { FaultPlayer, type Stage } from '../fault-player.js';
 import { credentialsOf } from '../fields.js';
 import type { SimulatedProvider, TokenState } from '../provider.js';
 import { SettingsStore } from '../settings-store.js';
-import { type ClientCredentials, isClient } from './client-credentials.js';
+import { isClient } from './client.js';
 import { ConsentPage } from './consent.js';
+import { type CompanyEvent, companyEventSchema, notifyExtension } from './extension-webhooks.js';
 import { FyndGrants, type TokenEndpoint } from './grants.js';
 import { fyndDefaults, type FyndSettings, fyndSettingsSchema } from './settings.js';
 import { describeCall, TokenEndpoints } from './token-endpoints.js';
@@ -17,13 +18,6 @@ interface InCompany {
   Params: { company_id: string };
 }
 
-const uninstallSchema = {
-  type: 'object',
-  additionalProperties: false,
-  required: ['company_id'],
-  properties: { company_id: { type: ['string', 'integer'] } },
-};
-
 /** Fynd Platform: OAuth for one extension, its details, and an API that accepts the tokens. */
 export class FyndPlatform implements SimulatedProvider {
   readonly name = 'fynd';
@@ -32,17 +26,18 @@ export class FyndPlatform implements SimulatedProvider {
   private readonly grants: FyndGrants;
   private readonly consent: ConsentPage;
   private readonly endpoints: TokenEndpoints;
+  private readonly player: FaultPlayer;
 
   constructor(
     private readonly client: ClientCredentials,
     tokenTtl: number,
-    private readonly player: FaultPlayer,
-    clock: SimulatorClock,
+    stage: Stage,
   ) {
     this.settings = new SettingsStore(fyndDefaults(tokenTtl), fyndSettingsSchema);
-    this.grants = new FyndGrants(this.settings, clock);
+    this.player = new FaultPlayer(stage, this.settings);
+    this.grants = new FyndGrants(this.settings, stage.clock);
     this.consent = new ConsentPage(client.apiKey, this.settings, this.grants);
-    this.endpoints = new TokenEndpoints(client, this.settings, this.grants, clock);
+    this.endpoints = new TokenEndpoints(client, this.settings, this.grants, stage.clock);
   }
 
   addRoutes(app: FastifyInstance): void {
@@ -54,11 +49,7 @@ export class FyndPlatform implements SimulatedProvider {
     }
     app.get<{ Params: { api_key: string } }>(DETAILS, (request, reply) => this.giveDetails(request, reply));
     app.get('/service/platform/*', (request, reply) => this.giveResource(request, reply));
-    app.post<{ Body: { company_id: string | number } }>(
-      `/_simulator/${this.name}/uninstall`,
-      { schema: { body: uninstallSchema } },
-      ({ body }) => ({ uninstalled: this.grants.uninstall(String(body.company_id)) }),
-    );
+    this.addControlRoutes(app);
   }
 
   findToken(token: string): TokenState | null {
@@ -70,6 +61,25 @@ export class FyndPlatform implements SimulatedProvider {
     this.grants.reset();
   }
 
+  private addControlRoutes(app: FastifyInstance): void {
+    const options = { schema: { body: companyEventSchema } };
+    app.post<{ Body: CompanyEvent }>(`/_simulator/${this.name}/uninstall`, options, async ({ body }) => {
+      const { company_id } = body;
+      const uninstalled = this.grants.uninstall(String(company_id));
+      return { uninstalled, ...(await this.tellExtension(body, { company_id })) };
+    });
+    app.post<{ Body: CompanyEvent }>(`/_simulator/${this.name}/auto-install`, options, async ({ body }) => {
+      const { company_id } = body;
+      const code = this.consent.issueCode(String(company_id));
+      return { code, ...(await this.tellExtension(body, { company_id, code })) };
+    });
+  }
+
+  private async tellExtension({ notify, sign }: CompanyEvent, body: object): Promise<object> {
+    if (notify === undefined) return {};
+    return notifyExtension(notify, body, sign ? this.client.apiSecret : null);
+  }
+
   private authorize(request: FastifyRequest<InCompany>, reply: FastifyReply): Promise<FastifyReply> {
     const { company_id } = request.params;
     const call = {
@@ -78,11 +88,16 @@ export class FyndPlatform implements SimulatedProvider {
       dialect: null,
       company_id,
       username: null,
+      grant_id: null,
       fingerprints: {},
     };
-    return this.player.runBrowserCall(call, reply, () =>
-      this.consent.perform(company_id, request.query, request.url),
-    );
+    const visit = {
+      companyId: company_id,
+      query: request.query,
+      url: request.url,
+      cookies: request.headers.cookie,
+    };
+    return this.player.runBrowserCall(call, reply, () => this.consent.perform(visit));
   }
 
   private giveToken(

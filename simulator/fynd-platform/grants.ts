@@ -1,9 +1,10 @@
 import { BoundedMap } from '../bounded-map.js';
 import type { SimulatorClock } from '../clock.js';
 import type { TokenState } from '../provider.js';
+import { RefreshTokens } from '../refresh-tokens.js';
+import { deadGrant, isRefusal, type Refusal } from '../refusal.js';
 import { mintSecret } from '../secrets.js';
 import type { SettingsStore } from '../settings-store.js';
-import { deadGrant, isRefusal, type Refusal } from './refusals.js';
 import type { FyndSettings } from './settings.js';
 
 export type TokenEndpoint = 'token' | 'offline-token';
@@ -40,7 +41,14 @@ export interface Installation {
   readonly codes: Set<string>;
   scopes: readonly string[];
   accessToken: AccessToken;
-  refreshToken: string;
+  refreshToken: string | null;
+}
+
+/** What came of a renewal. */
+export interface Renewal {
+  readonly installation: Installation;
+  /** The refresh token had been replaced already, and was let pass. */
+  readonly reused: boolean;
 }
 
 const CODE_LIFETIME_MS = 10 * 60 * 1000;
@@ -51,16 +59,14 @@ export class FyndGrants {
   private readonly codes = new BoundedMap<Code>(KEPT_SECRETS);
   private readonly accessTokens = new BoundedMap<AccessToken>(KEPT_SECRETS);
   private readonly installations = new Map<string, Installation>();
-  private readonly refreshTokens = new Map<string, Installation>();
-  /** Refresh tokens that are dead, and whether a renewal replaced them. */
-  private readonly deadRefreshTokens = new BoundedMap<{ companyId: string; wasReplaced: boolean }>(
-    KEPT_SECRETS,
-  );
+  private readonly refreshTokens: RefreshTokens<Installation>;
 
   constructor(
     private readonly settings: SettingsStore<FyndSettings>,
     private readonly clock: SimulatorClock,
-  ) {}
+  ) {
+    this.refreshTokens = new RefreshTokens(settings, clock);
+  }
 
   /** A code for a consent: 10 minutes, once at each endpoint. */
   issueCode(consent: Consent): string {
@@ -106,18 +112,19 @@ export class FyndGrants {
    * A new offline token for a refresh token.
    * @param code the code that the renewal names as its origin; null in the dialect that sends none
    */
-  renew(refreshToken: string, companyId: string, code: string | null): Installation | Refusal {
-    const dead = this.deadRefreshTokens.get(refreshToken);
-    if (dead?.companyId === companyId && dead.wasReplaced) {
+  renew(refreshToken: string, companyId: string, code: string | null): Renewal | Refusal {
+    const presented = this.refreshTokens.present(refreshToken);
+    if (presented?.grant.companyId !== companyId) return deadGrant('The refresh token is unknown or revoked');
+    const { grant: installation, state } = presented;
+    if (state === 'replaced') {
+      if (this.settings.current.reuse_revokes_family) this.revoke(installation);
       return { ...deadGrant('The refresh token was used before'), reused: true };
     }
-    const installation = this.refreshTokens.get(refreshToken);
-    if (installation?.companyId !== companyId) return deadGrant('The refresh token is unknown or revoked');
     if (code !== null && !installation.codes.has(code))
       return deadGrant('The code does not belong to this grant');
     installation.accessToken = this.mint('offline', installation);
-    if (this.settings.current.rotation === 'strict') this.rotate(installation);
-    return installation;
+    this.refreshTokens.use(presented);
+    return { installation, reused: state === 'in_grace' };
   }
 
   /** Ends everything that the company had granted. False when there was no installation. */
@@ -130,8 +137,8 @@ export class FyndGrants {
     }
     const installation = this.installations.get(companyId);
     if (installation === undefined) return false;
-    this.bury(installation, false);
-    return this.installations.delete(companyId);
+    this.revoke(installation);
+    return true;
   }
 
   /** The access token of that value, as long as it is good. */
@@ -146,16 +153,24 @@ export class FyndGrants {
     if (token !== undefined) {
       const active = this.isAlive(token);
       const expires_in = active ? Math.floor((token.expiresAt - this.clock.now()) / 1000) : 0;
-      return { active, kind: token.kind, company_id: token.companyId, username: null, expires_in };
+      return {
+        active,
+        kind: token.kind,
+        company_id: token.companyId,
+        username: null,
+        grant_id: null,
+        expires_in,
+      };
     }
-    const active = this.refreshTokens.has(value);
-    const owner = this.refreshTokens.get(value) ?? this.deadRefreshTokens.get(value);
-    if (owner === undefined) return null;
+    const found = this.refreshTokens.find(value);
+    if (found === null) return null;
+    const { grant, active } = found;
     return {
       active,
       kind: 'refresh',
-      company_id: owner.companyId,
+      company_id: grant.companyId,
       username: null,
+      grant_id: null,
       expires_in: active ? null : 0,
     };
   }
@@ -164,8 +179,7 @@ export class FyndGrants {
     this.codes.clear();
     this.accessTokens.clear();
     this.installations.clear();
-    this.refreshTokens.clear();
-    this.deadRefreshTokens.clear();
+    this.refreshTokens.reset();
   }
 
   private redeem(
@@ -184,27 +198,29 @@ export class FyndGrants {
 
   private install({ companyId, userId, scopes }: Consent): Installation {
     const accessToken = this.mint('offline', { companyId, userId, scopes });
-    const refreshToken = mintSecret('rt');
-    const installation = { companyId, userId, codes: new Set<string>(), scopes, accessToken, refreshToken };
+    const codes = new Set<string>();
+    const installation: Installation = { companyId, userId, codes, scopes, accessToken, refreshToken: null };
     this.installations.set(companyId, installation);
-    this.refreshTokens.set(refreshToken, installation);
+    this.refreshTokens.issue(installation);
     return installation;
   }
 
-  private rotate(installation: Installation): void {
-    this.bury(installation, true);
-    installation.refreshToken = mintSecret('rt');
-    this.refreshTokens.set(installation.refreshToken, installation);
-  }
-
-  private bury({ companyId, refreshToken }: Installation, wasReplaced: boolean): void {
-    this.refreshTokens.delete(refreshToken);
-    this.deadRefreshTokens.set(refreshToken, { companyId, wasReplaced });
+  /** Ends what came of one installation: online tokens are its users' own. The next consent begins a new one. */
+  private revoke(installation: Installation): void {
+    const { companyId } = installation;
+    if (this.installations.get(companyId) !== installation) return;
+    for (const token of this.accessTokens.values()) {
+      if (token.kind === 'offline' && token.companyId === companyId) token.isRevoked = true;
+    }
+    this.refreshTokens.revoke(installation);
+    this.installations.delete(companyId);
   }
 
   private mint(kind: AccessToken['kind'], owner: Omit<Consent, 'clientId'>): AccessToken {
     const { companyId, userId, scopes } = owner;
-    const expiresAt = this.clock.now() + this.settings.current.token_ttl * 1000;
+    const { token_ttl, online_token_ttl } = this.settings.current;
+    const ttl = kind === 'online' ? online_token_ttl : token_ttl;
+    const expiresAt = this.clock.now() + ttl * 1000;
     const token = { value: mintSecret('at'), kind, companyId, userId, scopes, expiresAt, isRevoked: false };
     this.accessTokens.set(token.value, token);
     return token;

@@ -1,14 +1,16 @@
 import { jsonAnswer } from '../answer.js';
+import type { ClientCredentials } from '../client-credentials.js';
 import type { SimulatorClock } from '../clock.js';
 import { tellExpiry } from '../expiry.js';
 import type { Work } from '../fault-player.js';
 import { textField } from '../fields.js';
 import type { TokenCall } from '../ledger.js';
+import { isRefusal, missing, type Refusal, UNSUPPORTED_GRANT_TYPE } from '../refusal.js';
 import { fingerprint } from '../secrets.js';
 import type { SettingsStore } from '../settings-store.js';
-import { type ClientCredentials, isClient } from './client-credentials.js';
+import { isClient } from './client.js';
 import type { AccessToken, FyndGrants, Installation, TokenEndpoint } from './grants.js';
-import { isRefusal, type Refusal, refuse } from './refusals.js';
+import { refuse } from './refuse.js';
 import type { FyndSettings, RenewalDialect } from './settings.js';
 
 /** A call to one of the two token endpoints. */
@@ -40,19 +42,22 @@ export function describeCall(request: TokenRequest): TokenCall {
     dialect,
     company_id: request.companyId,
     username: null,
+    grant_id: null,
     fingerprints,
   };
 }
 
-const UNSUPPORTED: Refusal = {
-  error: 'unsupported_grant_type',
-  description: 'This endpoint does not know the grant type',
-  status: 400,
-};
-
-function missing(field: string): Refusal {
-  return { error: 'invalid_request', description: `${field} is missing`, status: 400 };
+/** A token answer, and whether a replaced refresh token was let pass for it. */
+interface Granted {
+  readonly body: object;
+  readonly reused: boolean;
 }
+
+const UNKNOWN_CLIENT: Refusal = {
+  error: 'invalid_client',
+  description: 'Client authentication failed',
+  status: 401,
+};
 
 /** What `oauth/token` and `oauth/offline-token` do. */
 export class TokenEndpoints {
@@ -65,11 +70,9 @@ export class TokenEndpoints {
 
   /** @param offsetMs how wrong the wall clock of the answer is */
   perform(request: TokenRequest, offsetMs: number): Work {
-    const result = this.isFromClient(request)
-      ? this.grant(request, offsetMs)
-      : ({ error: 'invalid_client', description: 'Client authentication failed', status: 401 } as const);
+    const result = this.isFromClient(request) ? this.grant(request, offsetMs) : UNKNOWN_CLIENT;
     if (isRefusal(result)) return refuse(result, this.settings.current.error_style);
-    return { answer: jsonAnswer(200, result), outcome: 'ok' };
+    return { answer: jsonAnswer(200, result.body), outcome: 'ok', reused: result.reused };
   }
 
   /** The Basic header decides; credentials that are repeated in the body must not contradict it. */
@@ -82,37 +85,42 @@ export class TokenEndpoints {
     );
   }
 
-  private grant(request: TokenRequest, offsetMs: number): object {
+  private grant(request: TokenRequest, offsetMs: number): Granted | Refusal {
     const dialect = dialectOf(request);
     if (dialect !== null) return this.renew(request, dialect, offsetMs);
     const { endpoint, companyId, fields } = request;
     const grantType = textField(fields, 'grant_type');
     const code = textField(fields, 'code');
     if (grantType === null) return missing('grant_type');
-    if (grantType !== 'authorization_code') return UNSUPPORTED;
+    if (grantType !== 'authorization_code') return UNSUPPORTED_GRANT_TYPE;
     if (code === null) return missing('code');
     if (endpoint === 'token') {
       const token = this.grants.redeemOnline(code, companyId, this.client.apiKey);
-      return isRefusal(token) ? token : this.onlineAnswer(token, offsetMs);
+      return isRefusal(token) ? token : { body: this.onlineAnswer(token, offsetMs), reused: false };
     }
     const installation = this.grants.redeemOffline(code, companyId, this.client.apiKey);
-    return isRefusal(installation) ? installation : this.offlineAnswer(installation, offsetMs, true);
+    if (isRefusal(installation)) return installation;
+    return { body: this.offlineAnswer(installation, offsetMs, true), reused: false };
   }
 
-  private renew({ companyId, fields }: TokenRequest, dialect: RenewalDialect, offsetMs: number): object {
+  private renew(
+    { companyId, fields }: TokenRequest,
+    dialect: RenewalDialect,
+    offsetMs: number,
+  ): Granted | Refusal {
     const { dialects, refused_dialect_status: status, omit_refresh_token } = this.settings.current;
-    if (!dialects.includes(dialect)) return { ...UNSUPPORTED, status, outcome: 'dialect_refused' };
+    if (!dialects.includes(dialect)) return { ...UNSUPPORTED_GRANT_TYPE, status, outcome: 'dialect_refused' };
     const refreshToken = textField(fields, 'refresh_token');
     if (refreshToken === null) return missing('refresh_token');
     const code = textField(fields, 'code');
     if (dialect === 'document') {
-      if (textField(fields, 'grant_type') !== 'authorization_code') return UNSUPPORTED;
+      if (textField(fields, 'grant_type') !== 'authorization_code') return UNSUPPORTED_GRANT_TYPE;
       if (code === null) return missing('code');
     }
-    const installation = this.grants.renew(refreshToken, companyId, dialect === 'document' ? code : null);
-    return isRefusal(installation)
-      ? installation
-      : this.offlineAnswer(installation, offsetMs, !omit_refresh_token);
+    const renewal = this.grants.renew(refreshToken, companyId, dialect === 'document' ? code : null);
+    if (isRefusal(renewal)) return renewal;
+    const { installation, reused } = renewal;
+    return { body: this.offlineAnswer(installation, offsetMs, !omit_refresh_token), reused };
   }
 
   private onlineAnswer(token: AccessToken, offsetMs: number): object {

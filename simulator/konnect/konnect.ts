@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { jsonAnswer } from '../answer.js';
 import { BoundedMap } from '../bounded-map.js';
 import type { SimulatorClock } from '../clock.js';
-import type { FaultPlayer, Work } from '../fault-player.js';
+import { FaultPlayer, type Stage, type Work } from '../fault-player.js';
 import { textField } from '../fields.js';
 import type { SimulatedProvider, TokenState } from '../provider.js';
 import { fingerprint, mintJwt, mintSecret } from '../secrets.js';
@@ -25,13 +25,13 @@ export class Konnect implements SimulatedProvider {
   readonly settings: SettingsStore<KonnectSettings>;
   private readonly tokens = new BoundedMap<KonnectToken>(KEPT_TOKENS);
   private readonly newest = new Map<string, KonnectToken>();
+  private readonly player: FaultPlayer;
+  private readonly clock: SimulatorClock;
 
-  constructor(
-    tokenTtl: number,
-    private readonly player: FaultPlayer,
-    private readonly clock: SimulatorClock,
-  ) {
+  constructor(tokenTtl: number, stage: Stage) {
     this.settings = new SettingsStore(konnectDefaults(tokenTtl), konnectSettingsSchema);
+    this.player = new FaultPlayer(stage, this.settings);
+    this.clock = stage.clock;
   }
 
   addRoutes(app: FastifyInstance): void {
@@ -52,6 +52,7 @@ export class Konnect implements SimulatedProvider {
       kind: 'konnect',
       company_id: null,
       username: found.username,
+      grant_id: null,
       expires_in: Math.floor(left),
     };
   }
@@ -71,6 +72,7 @@ export class Konnect implements SimulatedProvider {
       dialect: null,
       company_id: null,
       username,
+      grant_id: null,
       fingerprints: password === null ? {} : { password: fingerprint(password) },
     };
     return this.player.runTokenCall(call, reply, (offsetMs) => this.exchange(username, password, offsetMs));

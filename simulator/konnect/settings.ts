@@ -1,5 +1,7 @@
+import { commonDefaults, commonSchema, type CommonSettings } from '../common-settings.js';
+
 /** How the simulated Konnect behaves. */
-export interface KonnectSettings {
+export interface KonnectSettings extends CommonSettings {
   /** The name of the token's field: an older API spelled it differently. */
   readonly field: 'access_token' | 'accessToken';
   /** Tokens are JWTs with an `exp`; otherwise opaque. */
@@ -12,7 +14,7 @@ export interface KonnectSettings {
 
 /** @param tokenTtl seconds */
 export function konnectDefaults(tokenTtl: number): KonnectSettings {
-  return { field: 'access_token', jwt: false, kills_previous: false, token_ttl: tokenTtl };
+  return { ...commonDefaults, field: 'access_token', jwt: false, kills_previous: false, token_ttl: tokenTtl };
 }
 
 /** JSON schema of a change to the settings. */
@@ -20,6 +22,7 @@ export const konnectSettingsSchema = {
   type: 'object',
   additionalProperties: false,
   properties: {
+    ...commonSchema,
     field: { enum: ['access_token', 'accessToken'] },
     jwt: { type: 'boolean' },
     kills_previous: { type: 'boolean' },

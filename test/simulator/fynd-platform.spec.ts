@@ -200,7 +200,7 @@ describe('a Fynd Platform renewal', () => {
 
   it('under strict rotation replaces the refresh token, and the ledger shows who uses an old one', async () => {
     const { refresh } = await simulator.install('42');
-    await simulator.settings('fynd', { rotation: 'strict' });
+    await simulator.settings('fynd', { rotation: 'strict', reuse_revokes_family: false });
     const next = String((await simulator.renew('42', refresh)).body['refresh_token']);
     expect(next).not.toBe(refresh);
     expect((await simulator.renew('42', refresh)).body['error']).toBe('invalid_grant');

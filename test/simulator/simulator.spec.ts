@@ -18,7 +18,7 @@ describe('the control routes', () => {
     ];
     expect(refusals.map(({ status, body }) => `${status} ${String(body['message'])}`)).toEqual([
       '400 body knows no rotatoin',
-      '400 body.rotation must be one of ["none","strict"]',
+      '400 body.rotation must be one of ["none","grace","strict"]',
       '400 body knows no statsu',
       expect.stringContaining('400 a fault needs an effect'),
       '400 operation must be one of token for konnect',

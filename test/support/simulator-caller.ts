@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, beforeEach } from '@jest/globals';
 import { type RunningSimulator, startSimulator } from '../../simulator/simulator.js';
+import { BASIC, type Json, landing, type Told, told } from './told.js';
+import { OAuthCaller, type OAuthName } from './oauth-caller.js';
 
-export type Json = Record<string, unknown>;
+export { BASIC, type Json, landing, type Told, told };
 
-/** A JSON answer. */
-export interface Told {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly body: Json;
+/** Where the simulator tells an extension what happened, and whether it signs that. */
+export interface Webhook {
+  readonly notify?: string;
+  readonly sign?: boolean;
 }
 
 export interface Installed {
@@ -16,9 +17,6 @@ export interface Installed {
   readonly access: string;
   readonly body: Json;
 }
-
-/** The `Authorization` of the registered extension. */
-export const BASIC = `Basic ${Buffer.from('demo-key:demo-secret').toString('base64')}`;
 
 /** Starts a simulator for the suite that calls this, and sets it back before each test. */
 export function useSimulator(): SimulatorCaller {
@@ -35,15 +33,6 @@ export function useSimulator(): SimulatorCaller {
 /** Resolves when the condition holds; the test's own time limit ends the wait. */
 export async function until(condition: () => Promise<boolean>): Promise<void> {
   while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
-}
-
-export async function told(response: Response): Promise<Told> {
-  return { status: response.status, headers: response.headers, body: (await response.json()) as Json };
-}
-
-/** The parameters of the address that a redirect leads to. */
-export function landing(response: Response): URLSearchParams {
-  return new URL(response.headers.get('location') ?? '').searchParams;
 }
 
 /** Speaks to a running simulator as an extension, a seller's browser and a test do. */
@@ -78,7 +67,13 @@ export class SimulatorCaller {
     };
   }
 
-  authorize(company: string, query: Record<string, string> = {}): Promise<Response> {
+  /** What became of a token that this simulator minted. */
+  async introspect(token: unknown): Promise<Json> {
+    return (await this.control('POST', 'introspect', { token })).body;
+  }
+
+  /** Where a seller's browser is sent to. */
+  authorizeUrl(company: string, query: Record<string, string> = {}): string {
     const asked = {
       client_id: 'demo-key',
       redirect_uri: 'http://127.0.0.1:8081/fp/auth',
@@ -87,7 +82,11 @@ export class SimulatorCaller {
       state: 'state-1',
       ...query,
     };
-    return this.get(`${oauth(company, 'authorize')}?${new URLSearchParams(asked).toString()}`);
+    return `${this.url}${oauth(company, 'authorize')}?${new URLSearchParams(asked).toString()}`;
+  }
+
+  authorize(company: string, query?: Record<string, string>): Promise<Response> {
+    return fetch(this.authorizeUrl(company, query), { redirect: 'manual' });
   }
 
   /** The code of an approved consent. */
@@ -126,6 +125,46 @@ export class SimulatorCaller {
   /** The status of a call to Fynd's API. */
   async resource(token: unknown, path = 'configuration/v1.0/application'): Promise<number> {
     return (await this.get(`/service/platform/${path}`, { authorization: `Bearer ${String(token)}` })).status;
+  }
+
+  /** A company uninstalls; `notify` has the simulator call a webhook of the extension. */
+  uninstall(company: string | number, webhook: Webhook = {}): Promise<Told> {
+    return this.control('POST', 'fynd/uninstall', { company_id: company, ...webhook });
+  }
+
+  /** A company installs without a browser; the answer has the code that the webhook got. */
+  autoInstall(company: string | number, webhook: Webhook = {}): Promise<Told> {
+    return this.control('POST', 'fynd/auto-install', { company_id: company, ...webhook });
+  }
+
+  /** The OAuth 2 provider of that name, as its client and a browser speak to it. */
+  oauth(provider: OAuthName): OAuthCaller {
+    return new OAuthCaller(() => this.url, provider);
+  }
+
+  /** A token as a seller makes it by hand in the portal. */
+  async makePortalToken(
+    request: Json = {},
+  ): Promise<{ id: string; token: string; expires_at: string | null }> {
+    const made = await this.control('POST', 'portal/tokens', {
+      token_type: 'service',
+      scopes: ['orders'],
+      ...request,
+    });
+    if (made.status !== 201) throw new Error(`the portal made no token: ${JSON.stringify(made.body)}`);
+    return made.body as { id: string; token: string; expires_at: string | null };
+  }
+
+  /** Ends a token of the portal at once. */
+  revokePortalToken(id: string): Promise<Told> {
+    return this.control('DELETE', `portal/tokens/${id}`);
+  }
+
+  /** A call to the portal's API that needs these scopes. */
+  async portal(token: string | null, ...scopes: string[]): Promise<Told> {
+    const headers: Record<string, string> = token === null ? {} : { authorization: `Bearer ${token}` };
+    const query = new URLSearchParams(scopes.map((scope): [string, string] => ['scope', scope]));
+    return told(await this.get(`/portal/v1/resource?${query.toString()}`, headers));
   }
 
   async konnect(query: Record<string, string>): Promise<Told> {

@@ -1,10 +1,5 @@
+import type { ClientCredentials } from '../client-credentials.js';
 import { credentialsOf } from '../fields.js';
-
-/** The one extension that is registered with the simulated Fynd Platform. */
-export interface ClientCredentials {
-  readonly apiKey: string;
-  readonly apiSecret: string;
-}
 
 /** Whether an `Authorization` header carries these credentials in the Basic scheme. */
 export function isClient(header: string | undefined, client: ClientCredentials): boolean {

@@ -1,25 +1,8 @@
 import { STATUS_CODES } from 'node:http';
 import { jsonAnswer } from '../answer.js';
 import type { Work } from '../fault-player.js';
+import type { Refusal } from '../refusal.js';
 import type { FyndSettings } from './settings.js';
-
-/** A refusal with its OAuth code and the sentence that goes with it. */
-export interface Refusal {
-  readonly error: 'invalid_client' | 'invalid_grant' | 'invalid_request' | 'unsupported_grant_type';
-  readonly description: string;
-  readonly status: number;
-  /** For the ledger, where it is more precise than `error`. */
-  readonly outcome?: string;
-  readonly reused?: boolean;
-}
-
-export function isRefusal(value: object): value is Refusal {
-  return 'error' in value;
-}
-
-export function deadGrant(description: string): Refusal {
-  return { error: 'invalid_grant', description, status: 400 };
-}
 
 /** Puts a refusal on the wire. Fynd's own shape names no OAuth code, so that its reader is left to guess. */
 export function refuse(refusal: Refusal, style: FyndSettings['error_style']): Work {
