@@ -109,6 +109,6 @@ function refuseTwins(providers: readonly ProviderSettings[]): void {
 
 /** What must differ between two providers: a client, and where it is registered. */
 function registrationOf(provider: ProviderSettings): string | null {
-  if (provider.kind === 'fynd-platform') return `${provider.apiKey} ${new URL(provider.baseUrl).origin}`;
-  return provider.kind === 'oauth2' ? `${provider.clientId} ${provider.baseUrl}` : null;
+  if (provider.kind === 'fynd-platform') return `fynd ${provider.apiKey} ${new URL(provider.baseUrl).origin}`;
+  return provider.kind === 'oauth2' ? `oauth2 ${provider.clientId} ${provider.baseUrl}` : null;
 }

@@ -85,6 +85,10 @@ export class World {
       FYND_SCOPES: 'company/products,company/orders',
       FYND_UI_URL: UI_URL,
       KONNECT_BASE_URL: this.simulator.url,
+      CONNECT_AUTHORIZE_URL: `${this.simulator.url}/connect/oAuth/authorize`,
+      CONNECT_TOKEN_URL: `${this.simulator.url}/connect/v1/oauth2/token`,
+      CONNECT_CLIENT_ID: API_KEY,
+      CONNECT_CLIENT_SECRET: API_SECRET,
       ...changes,
     };
     return Object.fromEntries(
