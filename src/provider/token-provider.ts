@@ -40,6 +40,7 @@ export type FailureCode =
   | 'timed_out'
   | 'connection_lost'
   | 'malformed_answer'
+  | 'answer_too_large'
   | 'token_missing'
   | 'lease_ran_out'
   | 'grant_unreadable'

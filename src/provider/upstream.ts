@@ -1,16 +1,23 @@
 import { lookup as dnsLookup } from 'node:dns';
-import { Agent as HttpAgent, type ClientRequest } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import {
+  Agent as HttpAgent,
+  request as httpRequest,
+  type ClientRequest,
+  type IncomingMessage,
+  type RequestOptions,
+} from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { HttpService } from '@nestjs/axios';
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import type { AxiosRequestConfig, AxiosResponse } from 'axios';
+import type { AxiosRequestConfig } from 'axios';
 import { isPrivateAddress } from '../config/addresses.js';
 import { SETTINGS } from '../config/config.module.js';
 import type { SharedProviderSettings } from '../config/provider-settings.js';
 import type { Settings } from '../config/settings.js';
 import { Clock } from '../shared/clock.js';
 import { Metrics } from '../telemetry/metrics.js';
+import { readJson } from './answer-body.js';
 import type { FailureCode } from './token-provider.js';
 
 /** A request to a token endpoint. The body is sent as given; a secret may stand in any part of it. */
@@ -34,20 +41,17 @@ export type UpstreamResult =
     }
   | { readonly kind: 'failed'; readonly code: FailureCode; readonly mayHaveActed: boolean };
 
-/** No token answer is nearly this long. */
+/** No token answer is nearly this long. Everything counts, hints and headers too, and what a packed body unpacks to. */
 const MOST_BYTES = 256 * 1024;
-/** A socket that was idle for longer may be dead already, and a stale one looks like a lost answer. */
-const IDLE_SOCKET_MS = 1_000;
-
-/** Failures of which it is sure that no request left the house. */
-const BEFORE_SENDING =
-  /^(ECONNREFUSED|ENOTFOUND|EAI_|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|CERT_|UNABLE_|SELF_SIGNED|DEPTH_ZERO|ERR_TLS_)/;
 
 class PrivateAddressError extends Error {}
 
 /**
  * The only way out to a provider. It follows no redirect, uses no proxy, reads no more than it must, takes no longer than
  * the provider's timeout in all, and never lets an HTTP client's error out: those carry the request's secrets.
+ *
+ * No connection is used twice. What a provider sends too much of would be read as the answer to the next request, and so
+ * one company be given the token of another; and a connection that is dead already would look like a lost answer.
  */
 @Injectable()
 export class Upstream implements OnApplicationShutdown {
@@ -59,13 +63,14 @@ export class Upstream implements OnApplicationShutdown {
     private readonly metrics: Metrics,
     @Inject(SETTINGS) private readonly settings: Settings,
   ) {
-    const options = { keepAlive: true, timeout: IDLE_SOCKET_MS };
-    const guarded = { ...options, lookup: refusingPrivate };
+    const guarded = { lookup: refusingPrivate };
+    // Said outright, or a variable of the environment (NODE_TLS_REJECT_UNAUTHORIZED) could say otherwise.
+    const believing = { rejectUnauthorized: true };
     this.#agents = [
-      new HttpAgent(options),
-      new HttpsAgent(options),
+      new HttpAgent(),
+      new HttpsAgent(believing),
       new HttpAgent(guarded),
-      new HttpsAgent(guarded),
+      new HttpsAgent({ ...guarded, ...believing }),
     ];
   }
 
@@ -76,30 +81,44 @@ export class Upstream implements OnApplicationShutdown {
   async ask(provider: SharedProviderSettings, request: UpstreamRequest): Promise<UpstreamResult> {
     const sentAt = this.clock.monotonic();
     const sentAtDate = this.clock.now();
+    const call = new Call();
     try {
-      const response = await this.http.axiosRef.request<string>(this.#configFor(provider, request));
-      return { kind: 'answered', ...read(response), sentAt, sentAtDate };
+      const config = this.#configFor(provider, request, call);
+      const { status, data: answer } = await this.http.axiosRef.request<IncomingMessage>(config);
+      const { date, 'retry-after': retryAfter } = answer.headers;
+      const json = await readJson(answer, MOST_BYTES);
+      return { kind: 'answered', status, json, date, retryAfter, sentAt, sentAtDate };
     } catch (error) {
-      return { kind: 'failed', ...explain(error) };
+      return { kind: 'failed', ...explain(error, call) };
     } finally {
       this.metrics.providerAsked(provider.name, (this.clock.monotonic() - sentAt) / 1_000);
     }
   }
 
-  #configFor(provider: SharedProviderSettings, request: UpstreamRequest): AxiosRequestConfig<string> {
+  #configFor(
+    provider: SharedProviderSettings,
+    request: UpstreamRequest,
+    call: Call,
+  ): AxiosRequestConfig<string> {
     const guarded = this.settings.production && !provider.allowPrivate;
     return {
       method: request.method,
       url: request.url,
-      headers: { accept: 'application/json', 'user-agent': 'token-broker', ...request.headers },
+      headers: {
+        accept: 'application/json',
+        'accept-encoding': 'identity',
+        'user-agent': 'token-broker',
+        ...request.headers,
+      },
       ...(request.body === undefined ? {} : { data: request.body }),
       httpAgent: this.#agents[guarded ? 2 : 0],
       httpsAgent: this.#agents[guarded ? 3 : 1],
       signal: AbortSignal.timeout(provider.timeoutMs),
       maxRedirects: 0,
       proxy: false,
-      maxContentLength: MOST_BYTES,
-      responseType: 'text',
+      transport: call,
+      responseType: 'stream',
+      decompress: false,
       transformRequest: (data: unknown) => data,
       transformResponse: (data: unknown) => data,
       validateStatus: () => true,
@@ -107,36 +126,46 @@ export class Upstream implements OnApplicationShutdown {
   }
 }
 
-type Read = Pick<UpstreamResult & { kind: 'answered' }, 'status' | 'json' | 'date' | 'retryAfter'>;
+/** One call, as axios takes a transport. How far it came tells what an error means. */
+class Call {
+  /** A connection stood, its certificate believed: nothing is sent before that. */
+  wasConnected = false;
+  wasAnswered = false;
+  #bytes = 0;
 
-function read({ status, data, headers }: AxiosResponse<string>): Read {
-  const header = (name: string): string | undefined => {
-    const value: unknown = headers[name];
-    return typeof value === 'string' ? value : undefined;
-  };
-  return { status, json: parseJson(data), date: header('date'), retryAfter: header('retry-after') };
-}
+  get isTooLarge(): boolean {
+    return this.#bytes > MOST_BYTES;
+  }
 
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
+  request(options: RequestOptions, onAnswer: (answer: IncomingMessage) => void): ClientRequest {
+    const isTls = options.protocol === 'https:';
+    const request = (isTls ? httpsRequest : httpRequest)(options, (answer) => {
+      this.wasAnswered = true;
+      onAnswer(answer);
+    });
+    return request.once('socket', (socket) => {
+      socket.once(isTls ? 'secureConnect' : 'connect', () => (this.wasConnected = true));
+      socket.on('data', (chunk: Buffer) => {
+        this.#bytes += chunk.length;
+        if (this.isTooLarge) request.destroy();
+      });
+    });
   }
 }
 
-function explain(error: unknown): { code: FailureCode; mayHaveActed: boolean } {
-  const { code = '', cause, request } = error as { code?: string; cause?: unknown; request?: ClientRequest };
-  if (error instanceof PrivateAddressError || cause instanceof PrivateAddressError) {
-    return { code: 'private_address', mayHaveActed: false };
-  }
-  if (BEFORE_SENDING.test(code)) return { code: 'not_reached', mayHaveActed: false };
-  // A deadline that ran out while the connection was still being made.
-  if (code === 'ERR_CANCELED' || code === 'ETIMEDOUT' || code === 'ECONNABORTED') {
-    return { code: 'timed_out', mayHaveActed: request?.socket?.connecting !== true };
-  }
-  if (code === 'ERR_BAD_RESPONSE') return { code: 'malformed_answer', mayHaveActed: true };
-  return { code: 'connection_lost', mayHaveActed: true };
+function explain(error: unknown, call: Call): { code: FailureCode; mayHaveActed: boolean } {
+  const { code = '', cause } = error as { code?: string; cause?: unknown };
+  if (cause instanceof PrivateAddressError) return { code: 'private_address', mayHaveActed: false };
+  return { code: failureOf(code, call), mayHaveActed: call.wasConnected };
+}
+
+function failureOf(code: string, call: Call): FailureCode {
+  // Node ends the head of an answer at 16 KB.
+  if (call.isTooLarge || /^(ERR_BUFFER_TOO_LARGE|HPE_HEADER_OVERFLOW)$/.test(code)) return 'answer_too_large';
+  if (/^(ERR_CANCELED|ETIMEDOUT|ECONNABORTED)$/.test(code)) return 'timed_out';
+  if (!call.wasConnected) return 'not_reached';
+  // What began as an answer and was none, or none to the end; HPE_ stands before the codes of Node's parser.
+  return call.wasAnswered || code.startsWith('HPE_') ? 'malformed_answer' : 'connection_lost';
 }
 
 /** Resolves a name and refuses it where any of its addresses is private: a name may not lead back into our network. */

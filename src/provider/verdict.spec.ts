@@ -131,11 +131,14 @@ describe('a status without a code', () => {
 });
 
 describe('no answer', () => {
-  it.each(['not_reached', 'timed_out', 'connection_lost', 'malformed_answer'] as const)('%s', (code) => {
-    for (const mayHaveActed of [true, false]) {
-      expect(judge({ kind: 'failed', code, mayHaveActed })).toEqual(unavailable(code, mayHaveActed));
-    }
-  });
+  it.each(['not_reached', 'timed_out', 'connection_lost', 'malformed_answer', 'answer_too_large'] as const)(
+    '%s',
+    (code) => {
+      for (const mayHaveActed of [true, false]) {
+        expect(judge({ kind: 'failed', code, mayHaveActed })).toEqual(unavailable(code, mayHaveActed));
+      }
+    },
+  );
 
   it('because the address is private is a mistake of the configuration', () => {
     const failed = { kind: 'failed', code: 'private_address', mayHaveActed: false } as const;

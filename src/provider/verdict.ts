@@ -12,7 +12,11 @@ export interface VerdictContext {
 }
 
 /** The codes of answers that came and made no sense. */
-export const MADE_NO_SENSE: ReadonlySet<string> = new Set<FailureCode>(['malformed_answer', 'token_missing']);
+export const MADE_NO_SENSE: ReadonlySet<string> = new Set<FailureCode>([
+  'malformed_answer',
+  'answer_too_large',
+  'token_missing',
+]);
 
 export type Failure = Exclude<Outcome, { kind: 'issued' }>;
 

@@ -165,6 +165,7 @@ describe('the last failure, told to a caller whose token is too short,', () => {
     ['private_address', 'provider_misconfigured'],
     ['refused_without_code', 'provider_misconfigured'],
     ['malformed_answer', 'provider_protocol_error'],
+    ['answer_too_large', 'provider_protocol_error'],
     ['token_missing', 'provider_protocol_error'],
     ['rate_limited', 'provider_unavailable'],
     ['server_error', 'provider_unavailable'],
