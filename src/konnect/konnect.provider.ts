@@ -63,7 +63,8 @@ export class KonnectProvider implements TokenProvider {
 
     const body = (result.json ?? {}) as Record<string, unknown>;
     // A FAILURE comes with any status below 500, mostly 200, and may be about the credential or a passing mood.
-    if (body['status'] === 'FAILURE' && result.status < 500 && result.status !== 429) {
+    const isRedirect = result.status >= 300 && result.status < 400;
+    if (body['status'] === 'FAILURE' && !isRedirect && result.status < 500 && result.status !== 429) {
       const isSure = this.settings.deadGrantCodes.includes(codeOf(body) ?? '');
       return { kind: isSure ? 'grant_refused' : 'grant_doubtful', code: 'credential_refused' };
     }

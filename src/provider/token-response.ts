@@ -49,16 +49,18 @@ export function readTokenResponse(
   };
 }
 
+/** More than any provider has: each is kept, and told with every token. */
+const MOST_SCOPES = 200;
+/** One, short enough to be kept (RFC 6749 3.3). */
+const SCOPE = /^[\x21-\x7e]{1,256}$/;
+
 /** A list, or a text with commas or spaces; null where the answer does not say, or says nothing. */
 function readScopes(value: unknown): string[] | null {
   const list = typeof value === 'string' ? value.split(/[\s,]+/) : value;
   if (!Array.isArray(list) || list.length === 0) return null;
-  return list.filter((scope): scope is string => typeof scope === 'string' && isScope(scope));
-}
-
-/** One scope, short enough to be kept (RFC 6749 3.3). */
-export function isScope(text: string): boolean {
-  return /^[\x21-\x7e]{1,256}$/.test(text);
+  return list
+    .slice(0, MOST_SCOPES)
+    .filter((scope): scope is string => typeof scope === 'string' && SCOPE.test(scope));
 }
 
 /** The type is case-insensitive (RFC 6749 5.1); the usual one is told in its usual spelling. */
