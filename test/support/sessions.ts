@@ -27,7 +27,7 @@ export interface Opened {
 /** Opens a session with a real online token: this user consents, and the code is redeemed for the user's own token. */
 export async function openSession(world: World, local: LocalBroker, opening: Opening): Promise<Opened> {
   const { companyId, userId = 'user-1', provider = 'fynd', ttl = 3_600, issued = {} } = opening;
-  await world.simulator.settings('fynd', { user_id: userId, token_ttl: ttl });
+  await world.simulator.settings('fynd', { user_id: userId, online_token_ttl: ttl });
   const consent = { client_id: API_KEY, scope: 'company/products,company/orders' };
   const code = await world.simulator.consent(companyId, consent);
   const sentAt = world.clock.monotonic();
