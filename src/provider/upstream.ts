@@ -11,6 +11,7 @@ import type { SharedProviderSettings } from '../config/provider-settings.js';
 import type { Settings } from '../config/settings.js';
 import { Clock } from '../shared/clock.js';
 import { Metrics } from '../telemetry/metrics.js';
+import { ProviderObservations } from './observations.js';
 import type { FailureCode } from './token-provider.js';
 
 /** A request to a token endpoint. The body is sent as given; a secret may stand in any part of it. */
@@ -58,6 +59,7 @@ export class Upstream implements OnApplicationShutdown {
     private readonly clock: Clock,
     private readonly metrics: Metrics,
     @Inject(SETTINGS) private readonly settings: Settings,
+    private readonly observations: ProviderObservations,
   ) {
     const options = { keepAlive: true, timeout: IDLE_SOCKET_MS };
     const guarded = { ...options, lookup: refusingPrivate };
@@ -78,12 +80,25 @@ export class Upstream implements OnApplicationShutdown {
     const sentAtDate = this.clock.now();
     try {
       const response = await this.http.axiosRef.request<string>(this.#configFor(provider, request));
-      return { kind: 'answered', ...read(response), sentAt, sentAtDate };
+      const answer = read(response);
+      this.#lookAtClock(provider, answer.date, sentAt, sentAtDate);
+      return { kind: 'answered', ...answer, sentAt, sentAtDate };
     } catch (error) {
       return { kind: 'failed', ...explain(error) };
     } finally {
       this.metrics.providerAsked(provider.name, (this.clock.monotonic() - sentAt) / 1_000);
     }
+  }
+
+  #lookAtClock(
+    { name }: SharedProviderSettings,
+    date: string | undefined,
+    sentAt: number,
+    sentAtDate: Date,
+  ): void {
+    const roundTripMs = this.clock.monotonic() - sentAt;
+    const skewS = this.observations.answered(name, date, sentAtDate, roundTripMs);
+    if (skewS !== undefined) this.metrics.clockSkewSeen(name, skewS);
   }
 
   #configFor(provider: SharedProviderSettings, request: UpstreamRequest): AxiosRequestConfig<string> {
