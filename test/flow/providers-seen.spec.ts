@@ -1,4 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
+import type { ProviderNews } from '../../src/provider/observations.js';
+import { ProviderStateStore } from '../../src/token/provider-state.store.js';
 import { ask, eventually, type Json } from '../support/http.js';
 import { useOperator } from '../support/operator.js';
 import { API_SECRET, useWorld } from '../support/world.js';
@@ -109,6 +111,21 @@ describe('what a provider was seen to do', () => {
     expect(await operator.look('fynd')).toMatchObject({ status: 'ok', last_error: null });
   });
 
+  it('goes by when it was seen, and not by which replica wrote last', async () => {
+    const states = operator.broker.broker.app.get(ProviderStateStore);
+    const ago = (seconds: number): number => -1_000 * seconds;
+    const see = (news: Partial<ProviderNews>): Promise<void> =>
+      states.observe({ provider: 'fynd', ...news }, 0);
+    await see({ error: { code: 'timed_out', at: ago(10) } });
+    await see({ error: { code: 'server_error', at: ago(20) } });
+    await see({ workedAt: ago(15) });
+    expect(await operator.look('fynd')).toMatchObject({ status: 'degraded', last_error: 'timed_out' });
+    await see({ workedAt: ago(5) });
+    await see({ workedAt: ago(60) });
+    await see({ error: { code: 'server_error', at: ago(30) } });
+    expect(await operator.look('fynd')).toMatchObject({ status: 'ok', last_error: null });
+  });
+
   it('is misconfigured, whatever else it is, until it accepts us', async () => {
     await world.install(operator.broker, '42');
     await refusing({ times: 1, status: 401, body: { error: 'invalid_client' } });
@@ -177,6 +194,14 @@ describe('a client secret', () => {
     const { rotate_by: told } = await operator.look('fynd', at);
     return Date.parse(String(told)) - NINETY_DAYS_MS;
   };
+
+  it('is noted at the start, and not where there is none', async () => {
+    await world.sql('truncate provider_states');
+    const anew = await world.local();
+    expect(Math.abs((await rotateBy(anew)) - world.clock.now().getTime())).toBeLessThan(5_000);
+    expect(await operator.look('konnect', anew)).toMatchObject({ rotate_by: null });
+    await anew.broker.stop();
+  });
 
   it('is to be replaced 90 days after it was first used, and a replica with the old one moves nothing', async () => {
     await operator.changeSecret('test-secret-1');

@@ -38,6 +38,9 @@ export class Operator {
     // What was seen in the test before is not to be written into this one.
     for (const { broker } of [this.broker, this.other]) await broker.app.get(ObservationKeeper).write();
     await this.world.sql('truncate connections, provider_states');
+    // A reset has set the simulator's clock back, and how far it is off is looked at.
+    const aheadS = (this.world.clock.now().getTime() - Date.now()) / 1_000;
+    await this.world.simulator.control('POST', 'clock', { advance_s: Math.max(0, aheadS) });
   }
 
   async settle(): Promise<void> {
