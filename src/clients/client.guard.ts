@@ -6,6 +6,8 @@ import { PUBLIC, READS_QUERY, REQUIRES, REQUIRES_ON_FOUND, type KnownRequest } f
 import { resourceOf, type Action } from './caller.js';
 
 interface PathIds {
+  /** Of a provider whose own routes these are. */
+  readonly name?: string;
   readonly provider?: string;
   readonly companyId?: string;
   readonly locationId?: string;
@@ -46,6 +48,7 @@ export class ClientGuard implements CanActivate {
 function readSubject(ids: PathIds, query: Query): Subject | undefined {
   if (ids.connectionId !== undefined && !isUuid(ids.connectionId))
     throw invalid('connection_id', 'must be a UUID');
+  if (ids.name !== undefined) parseId('name', ids.name);
   if (ids.sessionId !== undefined && !isRandomId(ids.sessionId))
     throw invalid('session_id', 'must be 1 to 64 of A-Z a-z 0-9 _ -');
   if (ids.provider === undefined) return undefined;

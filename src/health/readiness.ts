@@ -55,8 +55,10 @@ export class Readiness {
   async accepted(): Promise<HealthIndicatorResult> {
     const indicator = this.indicators.check('providers');
     try {
-      const misconfigured = await this.providers.listMisconfigured();
-      return misconfigured.length > 0 ? indicator.degraded({ misconfigured }) : indicator.up();
+      const heldBack = Object.entries(await this.providers.listHeldBack()).filter(
+        ([, names]) => names.length > 0,
+      );
+      return heldBack.length > 0 ? indicator.degraded(Object.fromEntries(heldBack)) : indicator.up();
     } catch {
       return indicator.degraded({ reason: 'unknown' });
     }

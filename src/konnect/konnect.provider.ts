@@ -70,14 +70,14 @@ export class KonnectProvider implements TokenProvider {
     }
     const accessToken = result.status < 300 ? readToken(body['access_token'] ?? body['accessToken']) : null;
     if (!accessToken) return this.#judge(result, context);
+    const expiry = this.#expiryOf(accessToken, result);
     return {
       kind: 'issued',
       token: {
         accessToken,
         tokenType: 'Bearer',
-        lifetimeSeconds: this.#expiryOf(accessToken, result).lifetimeSeconds,
-        // Konnect tells none: that its setting counts is as it should be.
-        lifetimeAssumed: false,
+        lifetimeSeconds: expiry.lifetimeSeconds,
+        lifetimeAssumed: expiry.assumed,
         scopes: null,
         grant: null,
         refreshTokenKept: null,

@@ -1,12 +1,13 @@
 import { HttpModule } from '@nestjs/axios';
 import { Module } from '@nestjs/common';
 import { TelemetryModule } from '../telemetry/telemetry.module.js';
+import { ProviderObservations } from './observations.js';
 import { ProviderRegistry } from './provider-registry.js';
 import { Upstream } from './upstream.js';
 
 @Module({
   imports: [HttpModule, TelemetryModule],
-  providers: [ProviderRegistry, Upstream],
-  exports: [ProviderRegistry, Upstream],
+  providers: [ProviderRegistry, ProviderObservations, Upstream],
+  exports: [ProviderRegistry, ProviderObservations, Upstream],
 })
 export class ProviderModule {}

@@ -18,6 +18,7 @@ import type { Settings } from '../config/settings.js';
 import { Clock } from '../shared/clock.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { readJson } from './answer-body.js';
+import { ProviderObservations } from './observations.js';
 import type { FailureCode } from './token-provider.js';
 
 /** A request to a token endpoint. The body is sent as given; a secret may stand in any part of it. */
@@ -62,6 +63,7 @@ export class Upstream implements OnApplicationShutdown {
     private readonly clock: Clock,
     private readonly metrics: Metrics,
     @Inject(SETTINGS) private readonly settings: Settings,
+    private readonly observations: ProviderObservations,
   ) {
     const guarded = { lookup: refusingPrivate };
     // Said outright, or a variable of the environment (NODE_TLS_REJECT_UNAUTHORIZED) could say otherwise.
@@ -86,6 +88,7 @@ export class Upstream implements OnApplicationShutdown {
       const config = this.#configFor(provider, request, call);
       const { status, data: answer } = await this.http.axiosRef.request<IncomingMessage>(config);
       const { date, 'retry-after': retryAfter } = answer.headers;
+      this.#lookAtClock(provider, date, sentAt, sentAtDate);
       const json = await readJson(answer, MOST_BYTES);
       return { kind: 'answered', status, json, date, retryAfter, sentAt, sentAtDate };
     } catch (error) {
@@ -93,6 +96,17 @@ export class Upstream implements OnApplicationShutdown {
     } finally {
       this.metrics.providerAsked(provider.name, (this.clock.monotonic() - sentAt) / 1_000);
     }
+  }
+
+  #lookAtClock(
+    { name }: SharedProviderSettings,
+    date: string | undefined,
+    sentAt: number,
+    sentAtDate: Date,
+  ): void {
+    const roundTripMs = this.clock.monotonic() - sentAt;
+    const skewS = this.observations.answered(name, date, sentAtDate, roundTripMs);
+    if (skewS !== undefined) this.metrics.clockSkewSeen(name, skewS);
   }
 
   #configFor(

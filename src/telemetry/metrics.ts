@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** One named method per event. Labels are few and closed: providers and outcomes, never a company or a location. */
 @Injectable()
@@ -35,6 +35,13 @@ export class Metrics {
     registers: [this.#registry],
   });
 
+  readonly #skew = new Gauge({
+    name: 'token_broker_provider_clock_skew_seconds',
+    help: "How far a provider's clock is ahead of this replica's, by the Date header of its last answer",
+    labelNames: ['provider'],
+    registers: [this.#registry],
+  });
+
   constructor() {
     collectDefaultMetrics({ register: this.#registry });
   }
@@ -53,6 +60,10 @@ export class Metrics {
 
   providerAsked(provider: string, seconds: number): void {
     this.#upstream.observe({ provider }, seconds);
+  }
+
+  clockSkewSeen(provider: string, seconds: number): void {
+    this.#skew.set({ provider }, seconds);
   }
 
   /** Everything, in Prometheus' text format. */

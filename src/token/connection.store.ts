@@ -71,7 +71,7 @@ export type NotAdopted =
   /** There is a living connection, and it was not to be replaced. */
   | 'living';
 
-/** The only SQL on `connections`. It stores and returns what is sealed, and opens nothing. */
+/** All that changes `connections`. It stores and returns what is sealed, and opens nothing. */
 @Injectable()
 export class ConnectionStore {
   /** Names this process in the leases that it takes. */

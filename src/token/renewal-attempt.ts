@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
+import { ProviderObservations } from '../provider/observations.js';
 import { ProviderRegistry } from '../provider/provider-registry.js';
 import {
   LeaseRanOut,
@@ -35,12 +36,15 @@ export interface Claim {
 @Injectable()
 export class RenewalAttempt {
   readonly #logger = new Logger('Renewal');
+  /** The providers of which the log says already that a lifetime has to be assumed. */
+  readonly #assuming = new Set<string>();
 
   constructor(
     private readonly registry: ProviderRegistry,
     private readonly keeper: GrantKeeper,
     private readonly clock: Clock,
     private readonly metrics: Metrics,
+    private readonly observations: ProviderObservations,
   ) {}
 
   /**
@@ -62,6 +66,7 @@ export class RenewalAttempt {
     const outcome = await this.#ask(provider, claimed, claimedAt, state);
     // The row's times are those of the claim; what follows counts from now.
     const now = new Date(claimed.now.getTime() + this.clock.monotonic() - claimedAt);
+    this.observations.renewalSettled(provider.name, outcome);
     this.metrics.renewalSettled(provider.name, outcome.kind === 'issued' ? 'renewed' : outcome.code);
     if (outcome.kind === 'issued') {
       const { token } = outcome;
@@ -127,11 +132,7 @@ export class RenewalAttempt {
   ): Promise<Connection | undefined> {
     const isNews = state.misconfigured || state.renewalDialect !== token.dialect;
     if (state.misconfigured) this.#logger.log(`${provider.name}: accepts the broker again`);
-    if (token.lifetimeAssumed) {
-      this.#logger.warn(
-        `${provider.name}: told no usable expiry; a lifetime of ${token.lifetimeSeconds} s is assumed`,
-      );
-    }
+    this.#tellAssumed(provider, token);
     const write = async (): Promise<Connection | undefined> => {
       const kept = await this.keeper.keepToken(provider, claimed, token);
       if (isNews) await this.keeper.markWorking(provider, token.dialect);
@@ -158,6 +159,15 @@ export class RenewalAttempt {
         whileAway?.();
         await sleep(REWRITE_MS);
       }
+    }
+  }
+
+  /** Once for as long as it lasts: some providers never tell a lifetime. */
+  #tellAssumed({ name }: TokenProvider, { lifetimeAssumed, lifetimeSeconds }: IssuedToken): void {
+    if (!lifetimeAssumed) this.#assuming.delete(name);
+    else if (!this.#assuming.has(name)) {
+      this.#assuming.add(name);
+      this.#logger.warn(`${name}: told no usable expiry; a lifetime of ${lifetimeSeconds} s is assumed`);
     }
   }
 

@@ -76,7 +76,7 @@ export class RenewalSchedule {
     const slots = provider.settings.concurrency - this.renewer.countRunning(provider);
     if (slots <= 0) return;
     const gate = await this.gate.of(provider.name);
-    if (!gate || this.#stopped) return;
+    if (gate.kind === 'closed' || this.#stopped) return;
     const claimedAt = this.clock.monotonic();
     const claimed = gate.isProbe
       ? await this.store.claimAnyDue(provider.name, gate.leaseS)

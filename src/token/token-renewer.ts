@@ -6,12 +6,17 @@ import { Problem } from '../shared/problem.js';
 import { isLeased, type Connection } from './connection.js';
 import { ConnectionStore } from './connection.store.js';
 import { RenewalAttempt, type Claim } from './renewal-attempt.js';
-import { RenewalGate } from './renewal-gate.js';
+import { RenewalGate, type ClosedGate } from './renewal-gate.js';
 
 /** How long a caller waits for a renewal, in milliseconds; the renewal itself goes on without it. */
 const CALLER_WAITS_MS = 10_000;
 /** A notification may be missed, so a waiter looks for itself this often. */
 const POLL_MS = 500;
+/** When to come back to a provider that nobody may ask now, in seconds. */
+const CLOSED_RETRY_AFTER_S = 30;
+
+/** Who wants a renewal: a caller keeps to backoffs, an operator to pauses, a probe to neither. */
+type Urgency = 'caller' | 'operator' | 'probe';
 
 /**
  * The one door: whoever wants a newer token comes through here, and all who want one of the same connection share one
@@ -38,16 +43,12 @@ export class TokenRenewer {
    * @param force also before a backoff is over: for operators
    */
   async renew(connection: Connection, wanting: number, force = false): Promise<Connection | undefined> {
-    // A grant that was changed from outside is another one: its renewal is not the one that may be running.
-    const key = `${connection.id} ${connection.grantVersion} ${wanting} ${force}`;
-    let flight = this.#flights.get(key);
-    if (!flight) {
-      // Detached: a caller who hangs up takes nothing with it.
-      flight = this.#fly(connection, wanting, force).finally(() => this.#flights.delete(key));
-      this.#flights.set(key, flight);
-      flight.catch(() => undefined);
-    }
-    return within(flight, CALLER_WAITS_MS);
+    return this.#share(connection, wanting, force ? 'operator' : 'caller');
+  }
+
+  /** As `renew`, also of a provider that is paused or misconfigured: to see how it is. Neither is lifted by asking. */
+  async probe(connection: Connection): Promise<Connection | undefined> {
+    return this.#share(connection, connection.tokenVersion, 'probe');
   }
 
   /** Waits for a renewal of this version that somebody has begun or is about to, without beginning one. */
@@ -102,20 +103,36 @@ export class TokenRenewer {
     }
   }
 
-  async #fly(connection: Connection, wanting: number, force: boolean): Promise<Connection | undefined> {
+  async #share(connection: Connection, wanting: number, urgency: Urgency): Promise<Connection | undefined> {
+    // A grant that was changed from outside is another one: its renewal is not the one that may be running.
+    const key = `${connection.id} ${connection.grantVersion} ${wanting} ${urgency}`;
+    let flight = this.#flights.get(key);
+    if (!flight) {
+      // Detached: a caller who hangs up takes nothing with it.
+      flight = this.#fly(connection, wanting, urgency).finally(() => this.#flights.delete(key));
+      this.#flights.set(key, flight);
+      flight.catch(() => undefined);
+    }
+    return within(flight, CALLER_WAITS_MS);
+  }
+
+  async #fly(connection: Connection, wanting: number, urgency: Urgency): Promise<Connection | undefined> {
     // Longer than one caller waits, for those who join late; each of them waits no longer than its own time.
     const until = this.clock.monotonic() + 2 * CALLER_WAITS_MS;
     let isFree = true;
     for (;;) {
       if (isFree) {
-        const gate = await this.gate.of(connection.provider);
-        if (!gate) {
+        const gate =
+          urgency === 'probe'
+            ? await this.gate.forced(connection.provider)
+            : await this.gate.of(connection.provider);
+        if (gate.kind === 'closed') {
           const row = await this.store.findById(connection.id);
           if (row && row.tokenVersion > wanting) return row;
-          throw misconfigured(connection);
+          throw closed(connection, gate);
         }
         const claimedAt = this.clock.monotonic();
-        const claimed = await this.store.claim(connection.id, wanting, gate.leaseS, force);
+        const claimed = await this.store.claim(connection.id, wanting, gate.leaseS, urgency !== 'caller');
         if (claimed) {
           const kept = await this.run({ claimed, claimedAt, state: gate.state });
           return kept ?? this.store.findById(connection.id);
@@ -132,11 +149,19 @@ export class TokenRenewer {
   }
 }
 
-function misconfigured({ id }: Connection): Problem {
+function closed({ id }: Connection, { because }: ClosedGate): Problem {
+  const extensions = { connection_id: id, retry_after: CLOSED_RETRY_AFTER_S };
+  if (because === 'paused') {
+    return new Problem(
+      'provider_unavailable',
+      'An operator has paused this provider, and the token in hand does not do: nothing is renewed until it is resumed.',
+      extensions,
+    );
+  }
   return new Problem(
     'provider_misconfigured',
     "The provider refuses the broker's own client credentials; an operator has to correct them.",
-    { connection_id: id, retry_after: 30 },
+    extensions,
   );
 }
 

@@ -3,11 +3,16 @@ import { DatabaseModule } from '../database/database.module.js';
 import { ProviderModule } from '../provider/provider.module.js';
 import { TelemetryModule } from '../telemetry/telemetry.module.js';
 import { VaultModule } from '../vault/vault.module.js';
+import { ConnectionCensus } from './connection-census.js';
 import { ConnectionController } from './connection.controller.js';
 import { ConnectionService } from './connection.service.js';
 import { ConnectionStore } from './connection.store.js';
 import { CredentialService } from './credential.service.js';
 import { GrantKeeper } from './grant-keeper.js';
+import { ObservationKeeper } from './observation-keeper.js';
+import { ProviderController } from './provider.controller.js';
+import { ProviderProbe } from './provider-probe.js';
+import { ProviderService } from './provider.service.js';
 import { ProviderStateStore } from './provider-state.store.js';
 import { OwedRevocationStore } from './owed-revocation.store.js';
 import { RevocationService } from './revocation.service.js';
@@ -22,7 +27,7 @@ import { TokenService } from './token.service.js';
 
 @Module({
   imports: [DatabaseModule, ProviderModule, TelemetryModule, VaultModule],
-  controllers: [TokenController, ConnectionController],
+  controllers: [TokenController, ConnectionController, ProviderController],
   providers: [
     ConnectionStore,
     ProviderStateStore,
@@ -38,6 +43,10 @@ import { TokenService } from './token.service.js';
     CredentialService,
     OwedRevocationStore,
     RevocationService,
+    ConnectionCensus,
+    ObservationKeeper,
+    ProviderProbe,
+    ProviderService,
   ],
   exports: [
     ConnectionStore,

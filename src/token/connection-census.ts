@@ -1,0 +1,69 @@
+import { Injectable } from '@nestjs/common';
+import { Database } from '../database/database.js';
+import { STATUSES, type ConnectionStatus } from './connection.js';
+
+/** How many connections a provider has in each status, and how many of them wait for a renewal that is due. */
+export interface Tally {
+  readonly connections: Readonly<Record<ConnectionStatus, number>>;
+  readonly backlog: number;
+}
+
+/** One pass over the table for all providers; bigint counts are taken as numbers, which hold up to 2^53. */
+const COUNT = {
+  text: `select provider, status, count(*)::double precision as total,
+           count(*) filter (where renew_at <= broker_now() and sealed_grant is not null
+                              and status not in ('paused', 'revoked'))::double precision as due
+         from connections where provider = any($1::text[]) group by provider, status`,
+};
+
+/**
+ * The connection that tells most of its provider: alive before dead, one of which it is known what became of its last
+ * attempt, not being renewed already, due before not due; among equals any, so that no single one is the only probe.
+ */
+const PICK = {
+  text: `select id from connections
+         where provider = $1 and sealed_grant is not null
+           and (status in ('active', 'suspect') or (status = 'reauthorization_required' and renew_at <= broker_now()))
+         order by status = 'reauthorization_required',
+           unknown_outcome is not null or lease_owner is not null,
+           coalesce(renew_at > broker_now(), true), random()
+         limit 1`,
+};
+
+/** Looks at all connections of a provider at once, and changes none. */
+@Injectable()
+export class ConnectionCensus {
+  constructor(private readonly database: Database) {}
+
+  /** Of each of these providers, by name; also of one that has none. */
+  async count(providers: readonly string[]): Promise<Map<string, Tally>> {
+    const rows = await this.database.run<{
+      provider: string;
+      status: ConnectionStatus;
+      total: number;
+      due: number;
+    }>(COUNT, [providers]);
+    return new Map(
+      providers.map((provider) => {
+        const own = rows.filter((row) => row.provider === provider);
+        const totals = STATUSES.map((status) => [
+          status,
+          own.find((row) => row.status === status)?.total ?? 0,
+        ]);
+        return [
+          provider,
+          {
+            connections: Object.fromEntries(totals) as Record<ConnectionStatus, number>,
+            backlog: own.reduce((sum, { due }) => sum + due, 0),
+          },
+        ];
+      }),
+    );
+  }
+
+  /** The id of a connection to probe this provider with; undefined where it has none. */
+  async pickForProbe(provider: string): Promise<string | undefined> {
+    const [row] = await this.database.run<{ id: string }>(PICK, [provider]);
+    return row?.id;
+  }
+}

@@ -1,0 +1,66 @@
+import { Injectable, Logger } from '@nestjs/common';
+import type { Caller } from '../clients/caller.js';
+import { ProviderRegistry } from '../provider/provider-registry.js';
+import type { TokenProvider } from '../provider/token-provider.js';
+import { ConnectionCensus } from './connection-census.js';
+import { ObservationKeeper } from './observation-keeper.js';
+import { answerProvider, type ProviderAnswer } from './provider-answer.js';
+import { ProviderProbe, type Probe } from './provider-probe.js';
+import { ProviderStateStore } from './provider-state.store.js';
+
+/** What operators do with providers. */
+@Injectable()
+export class ProviderService {
+  readonly #logger = new Logger('Providers');
+
+  constructor(
+    private readonly registry: ProviderRegistry,
+    private readonly states: ProviderStateStore,
+    private readonly census: ConnectionCensus,
+    private readonly seen: ObservationKeeper,
+    private readonly probes: ProviderProbe,
+  ) {}
+
+  /** Every provider that is configured and enabled. */
+  async list(): Promise<ProviderAnswer[]> {
+    return this.#answer(this.registry.all());
+  }
+
+  /** Throws Problem `provider_not_found`. */
+  async find(name: string): Promise<ProviderAnswer> {
+    const [answer] = await this.#answer([this.registry.get(name)]);
+    if (!answer) throw new Error('a provider that was asked for was not answered');
+    return answer;
+  }
+
+  /** Nobody renews anything of it until it is resumed; tokens that live are served. Again is no error. */
+  async pause(name: string, caller: Caller): Promise<ProviderAnswer> {
+    const provider = this.registry.get(name);
+    if (await this.states.pause(provider.name)) this.#logger.warn(`${name}: paused by ${caller.id}`);
+    return this.find(name);
+  }
+
+  /** Again is no error. */
+  async resume(name: string, caller: Caller): Promise<ProviderAnswer> {
+    const provider = this.registry.get(name);
+    if (await this.states.resume(provider.name)) this.#logger.log(`${name}: resumed by ${caller.id}`);
+    return this.find(name);
+  }
+
+  /** Renews one connection of it now, whatever a pause says, and shows how it then stands. */
+  async probe(name: string): Promise<{ answer: ProviderAnswer; probe: Probe }> {
+    const probe = await this.probes.of(this.registry.get(name).name);
+    return { answer: await this.find(name), probe };
+  }
+
+  async #answer(providers: readonly TokenProvider[]): Promise<ProviderAnswer[]> {
+    const names = providers.map(({ name }) => name);
+    await this.seen.write();
+    const [states, tallies] = await Promise.all([this.states.list(names), this.census.count(names)]);
+    return providers.flatMap((provider) => {
+      const state = states.get(provider.name);
+      const tally = tallies.get(provider.name);
+      return state && tally ? [answerProvider(provider, state, tally)] : [];
+    });
+  }
+}
