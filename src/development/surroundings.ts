@@ -35,7 +35,7 @@ export async function startSurroundings(env: NodeJS.ProcessEnv): Promise<Surroun
   try {
     const keys = generateKeys(env, dataDir);
     const missing = missingProviders(env);
-    if (missing.fynd || missing.konnect) simulator = await startSimulator(env);
+    if (missing.fynd || missing.konnect || missing.connect) simulator = await startSimulator(env);
     if (!given(env, 'DATABASE_URL')) postgres = await startPostgres({ dataDir });
     const environment: NodeJS.ProcessEnv = {
       ...env,
@@ -54,13 +54,22 @@ export async function startSurroundings(env: NodeJS.ProcessEnv): Promise<Surroun
 interface Missing {
   readonly fynd: boolean;
   readonly konnect: boolean;
+  readonly connect: boolean;
 }
+
+const CONNECT_VARIABLES = [
+  'CONNECT_AUTHORIZE_URL',
+  'CONNECT_TOKEN_URL',
+  'CONNECT_CLIENT_ID',
+  'CONNECT_CLIENT_SECRET',
+];
 
 /** A client key of Fynd without an address means Fynd itself: it is not for the simulator. */
 function missingProviders(env: NodeJS.ProcessEnv): Missing {
   return {
     fynd: !['FYND_BASE_URL', 'FYND_API_KEY', 'FYND_API_SECRET'].some((name) => given(env, name)),
     konnect: !given(env, 'KONNECT_BASE_URL'),
+    connect: !CONNECT_VARIABLES.some((name) => given(env, name)),
   };
 }
 
@@ -76,7 +85,17 @@ function simulatedProviders(env: NodeJS.ProcessEnv, missing: Missing, url: strin
     // Konnect tells no lifetime: the broker has to be told what the simulator gives.
     KONNECT_TOKEN_TTL: env.KONNECT_TOKEN_TTL || env.SIMULATOR_TOKEN_TTL || '3600',
   };
-  return { ...(missing.fynd ? fynd : {}), ...(missing.konnect ? konnect : {}) };
+  const connect = {
+    CONNECT_AUTHORIZE_URL: `${url}/connect/oAuth/authorize`,
+    CONNECT_TOKEN_URL: `${url}/connect/v1/oauth2/token`,
+    CONNECT_CLIENT_ID: fynd.FYND_API_KEY,
+    CONNECT_CLIENT_SECRET: fynd.FYND_API_SECRET,
+  };
+  return {
+    ...(missing.fynd ? fynd : {}),
+    ...(missing.konnect ? konnect : {}),
+    ...(missing.connect ? connect : {}),
+  };
 }
 
 async function welcome(

@@ -9,7 +9,9 @@ export interface WelcomeFacts {
   /** The environment that the service was started with. */
   readonly environment: NodeJS.ProcessEnv;
   /** Where the simulator listens and for whom it stands in; undefined when the user has given all providers. */
-  readonly simulator: { readonly url: string; readonly fynd: boolean; readonly konnect: boolean } | undefined;
+  readonly simulator:
+    | { readonly url: string; readonly fynd: boolean; readonly konnect: boolean; readonly connect: boolean }
+    | undefined;
   /** Whether the demo company is connected to Konnect. */
   readonly demoConnected: boolean;
 }
@@ -27,6 +29,7 @@ export function welcomeText(facts: WelcomeFacts): string {
     const steps = [
       ...(facts.demoConnected ? konnectSteps(facts) : []),
       ...fyndSteps(facts),
+      ...connectSteps(facts),
       ...generalSteps(facts),
     ];
     sections.push(...steps.map(([title, command]) => `${title}\n  ${command}`));
@@ -38,14 +41,18 @@ export function welcomeText(facts: WelcomeFacts): string {
 type Step = readonly [title: string, command: string];
 
 function addresses({ internal, public: outside, simulator, environment }: WelcomeFacts): string {
-  const standsInFor = simulator && [simulator.fynd && 'Fynd Platform', simulator.konnect && 'Konnect'];
+  const standsInFor = simulator && [
+    simulator.fynd && 'Fynd Platform',
+    simulator.konnect && 'Konnect',
+    simulator.connect && 'Connect',
+  ];
   const lines: (readonly [string, string | undefined])[] = [
     ['Internal API', internal || 'off'],
     ['Public routes', outside || 'off'],
     [
       'Simulator',
       standsInFor &&
-        `${simulator.url} in place of ${standsInFor.filter(Boolean).join(' and ')}; it starts empty, so what it gave before is not good any more`,
+        `${simulator.url} in place of ${inWords(standsInFor.filter((name) => name !== false))}; it starts empty, so what it gave before is not good any more`,
     ],
     ['Admin key', environment.ADMIN_KEY ? 'ADMIN_KEY' : resolve(environment.ADMIN_KEY_FILE ?? '')],
   ];
@@ -84,18 +91,37 @@ function fyndSteps(facts: WelcomeFacts): Step[] {
   ];
 }
 
+/** The link is good once, for ten minutes, so that it has to be asked for. */
+function connectSteps(facts: WelcomeFacts): Step[] {
+  if (!facts.simulator?.connect || !facts.public) return [];
+  const path = `/v1/connections/connect/companies/${DEMO_COMPANY}/authorize-link`;
+  return [
+    ['A link on which a seller connects Connect; open its url in a browser:', ask(facts, '-X POST ', path)],
+    ['After that, its Connect token:', get(facts, `/v1/tokens/connect/companies/${DEMO_COMPANY}`)],
+  ];
+}
+
 function generalSteps(facts: WelcomeFacts): Step[] {
   return [
     ['All connections:', get(facts, '/v1/connections')],
+    ['All providers, and what they were seen to do:', get(facts, '/v1/providers')],
     ['Health:', `curl -sS -w '\\n' '${facts.internal}/health/ready'`],
   ];
 }
 
-function get({ internal, environment }: WelcomeFacts, path: string): string {
+function get(facts: WelcomeFacts, path: string): string {
+  return ask(facts, '', path);
+}
+
+function ask({ internal, environment }: WelcomeFacts, method: '' | '-X POST ', path: string): string {
   const key = environment.ADMIN_KEY
     ? '$ADMIN_KEY'
     : `$(cat ${singleQuoted(resolve(environment.ADMIN_KEY_FILE ?? ''))})`;
-  return `curl -sS -w '\\n' -H "Authorization: Bearer ${key}" '${internal}${path}'`;
+  return `curl -sS ${method}-w '\\n' -H "Authorization: Bearer ${key}" '${internal}${path}'`;
+}
+
+function inWords(names: readonly string[]): string {
+  return new Intl.ListFormat('en').format(names);
 }
 
 function singleQuoted(text: string): string {

@@ -11,7 +11,7 @@ import { welcomeText } from '../../src/development/welcome-text.js';
 
 const THIS_FILE = fileURLToPath(import.meta.url);
 const addresses = { internal: 'http://127.0.0.1:8080', public: 'http://127.0.0.1:8081' };
-const simulator = { url: 'http://127.0.0.1:8090', fynd: true, konnect: true };
+const simulator = { url: 'http://127.0.0.1:8090', fynd: true, konnect: true, connect: true };
 
 describe('the text that a start in development prints', () => {
   let folder: string;
