@@ -24,7 +24,8 @@ export class ProviderRegistry {
     return provider;
   }
 
+  /** By name. */
   all(): readonly TokenProvider[] {
-    return [...this.#providers.values()];
+    return [...this.#providers.values()].sort((one, other) => (one.name < other.name ? -1 : 1));
   }
 }

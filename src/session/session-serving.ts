@@ -1,4 +1,4 @@
-import type { Wish } from '../token/serving.js';
+import { HONOURED_PART, type Wish } from '../token/serving.js';
 import { remainingSeconds, type Session } from './session.js';
 
 /** Why a session's token is not handed out. */
@@ -6,9 +6,6 @@ export type SessionRefusal =
   | { readonly code: 'reauthorization_required' }
   | { readonly code: 'scope_missing'; readonly missingScopes: readonly string[] }
   | { readonly code: 'ttl_unsatisfiable'; readonly maxTtl: number };
-
-/** The part of a token's life up to which `min_ttl` is honoured, as for every other token. */
-const HONOURED_PART = 0.9;
 
 /**
  * Null where the token satisfies the wish; else why not, in the order of the contract. What is too short goes on getting

@@ -21,7 +21,7 @@ export type Verdict =
     };
 
 /** The part of a provider's lifetime up to which `min_ttl` is honoured, so that no reader causes a renewal at every call. */
-const HONOURED_PART = 0.9;
+export const HONOURED_PART = 0.9;
 
 /** Our failure codes that mean: the broker's registration is wrong. */
 const MISCONFIGURED = new Set([
