@@ -8,6 +8,9 @@ import { AuthorizeLinks } from './authorize-link.js';
 import { ConsentProviders } from './consent-providers.js';
 import { isSafePath } from './landing.js';
 
+/** They lie in a cookie while the seller consents, and a browser takes no cookie above 4 KB. */
+const MOST_SCOPE_CHARACTERS = 1_000;
+
 /** What a link may ask for beside what the provider is configured with. */
 class LinkShape {
   @IsOptional()
@@ -41,6 +44,9 @@ export class AuthorizeLinkController {
         'invalid_request',
         'A seller cannot consent to this provider: keep a credential instead.',
       );
+    }
+    if (scopes.join().length > MOST_SCOPE_CHARACTERS) {
+      throw invalid('scopes', `must have at most ${MOST_SCOPE_CHARACTERS} characters in all`);
     }
     if (redirectPath !== undefined) {
       if (provider.settings.uiUrl === null)

@@ -227,20 +227,19 @@ export class ConnectionStore {
   }
 
   /**
-   * Revokes and erases. Gives the row as it was, with what was sealed, and as it is; undefined where there is none. `also`
-   * runs in the same transaction, where it was not revoked before.
+   * Revokes and erases, once `prepare` has seen what was there, in the same transaction; it says what the provider was told
+   * so far. Undefined where there is no such connection; one that was revoked before stays as it is.
    */
   async revoke(
     id: string,
     reason: string,
-    also: (former: Connection, run: Run) => Promise<void> = () => Promise.resolve(),
-  ): Promise<{ former: Connection; connection: Connection } | undefined> {
+    prepare: (former: Connection, run: Run) => Promise<UpstreamRevocation['upstream']>,
+  ): Promise<Connection | undefined> {
     return this.database.transaction(async (run) => {
       const [former] = await run<Connection>(OUTSIDE_SQL.lockById, [id]);
-      if (!former) return undefined;
-      const [connection] = await run<Connection>(OUTSIDE_SQL.revoke, [id, reason]);
-      if (connection) await also(former, run);
-      return { former, connection: connection ?? former };
+      if (!former || former.status === 'revoked') return former;
+      const upstream = await prepare(former, run);
+      return (await run<Connection>(OUTSIDE_SQL.revoke, [id, reason, upstream]))[0];
     });
   }
 

@@ -125,11 +125,14 @@ export const OUTSIDE_SQL = {
   /** Locked, so that what was sealed is known when it is erased. */
   lockById: { text: `select ${columns('c')} from connections c where c.id = $1 for update` },
 
-  /** Revokes, and erases what was sealed in the same statement. The version and the expiry stay, for the trail. */
+  /**
+   * Revokes, and erases what was sealed in the same statement. The version and the expiry stay, for the trail. $2 why, $3
+   * what the provider was told of it so far.
+   */
   revoke: {
     text: `with kept as (
              update connections c set
-               status = 'revoked', status_reason = $2, sealed_grant = null, sealed_token = null,
+               status = 'revoked', status_reason = $2, upstream_revocation = $3, sealed_grant = null, sealed_token = null,
                credential_fingerprint = null, renew_at = null, unknown_outcome = null,
                grant_version = c.grant_version + 1, lease_epoch = c.lease_epoch + 1, lease_owner = null, lease_until = null,
                updated_at = broker_now()

@@ -6,6 +6,7 @@ import { ProviderRegistry } from '../provider/provider-registry.js';
 import type { UpstreamRevocation } from '../provider/token-provider.js';
 import { Problem } from '../shared/problem.js';
 import { Secret, type Sealed } from '../shared/secret.js';
+import { within } from '../shared/within.js';
 import { Vault, VaultError, type Place } from '../vault/vault.js';
 import { placeOf, type Connection } from './connection.js';
 import { ConnectionStore } from './connection.store.js';
@@ -23,6 +24,8 @@ export interface Revocation {
 
 const RETRY_EVERY_MS = 15_000;
 const RETRIED_AT_ONCE = 10;
+/** How long whoever revokes waits for the provider, in milliseconds. */
+const CALLER_WAITS_MS = 10_000;
 
 interface RevokedSecrets {
   readonly grant: string | null;
@@ -48,14 +51,15 @@ export class RevocationService {
   /** Revokes; again is no error. Throws Problem `connection_not_found`. */
   async revoke(id: string, reason: string): Promise<Revocation> {
     let owed: OwedRevocation | undefined;
-    const revoked = await this.store.revoke(id, reason, async (former, run) => {
+    const connection = await this.store.revoke(id, reason, async (former, run) => {
       owed = await this.#owe(former, run);
+      return owed ? 'owed' : 'unsupported';
     });
-    if (!revoked) throw new Problem('connection_not_found', 'There is no connection with this id.');
-    const { connection } = revoked;
-    // A stop waits for it: the provider is being told.
-    if (owed) return this.renewer.track(this.#tell(owed, connection));
-    return answer(connection);
+    if (!connection) throw new Problem('connection_not_found', 'There is no connection with this id.');
+    if (!owed) return answer(connection);
+    // A stop waits for it: the provider is being told. Whoever asked does not wait for ever.
+    const told = this.renewer.track(this.#tell(owed, connection));
+    return (await within(told, CALLER_WAITS_MS)) ?? answer(connection);
   }
 
   /** Tells providers what they are still owed. */

@@ -3,6 +3,7 @@ import { Notifications } from '../database/notifications.js';
 import type { TokenProvider } from '../provider/token-provider.js';
 import { Clock } from '../shared/clock.js';
 import { Problem } from '../shared/problem.js';
+import { within } from '../shared/within.js';
 import { isLeased, type Connection } from './connection.js';
 import { ConnectionStore } from './connection.store.js';
 import { RenewalAttempt, type Claim } from './renewal-attempt.js';
@@ -163,17 +164,4 @@ function closed({ id }: Connection, { because }: ClosedGate): Problem {
     "The provider refuses the broker's own client credentials; an operator has to correct them.",
     extensions,
   );
-}
-
-/** The promise's value, or undefined after `ms`. */
-async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), ms);
-  });
-  try {
-    return await Promise.race([promise, timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
