@@ -29,7 +29,8 @@ export function readBody<T extends object>(shape: ClassConstructor<T>, body: unk
   }
   refuseInherited(body);
   const instance = plainToInstance(shape, body);
-  const errors = validateSync(instance, RULES);
+  // A shape without fields is one that is known, too.
+  const errors = validateSync(instance, { ...RULES, forbidUnknownValues: false });
   if (errors.length > 0) throw asInvalidRequest(errors);
   return instance;
 }
