@@ -22,8 +22,9 @@ export interface Endpoints {
   readonly server: AuthorizationServer | null;
 }
 
-/** What was discovered is asked for again after an hour, and goes on being used where that fails. */
+/** What was discovered is asked for again after an hour, and goes on being used until that succeeds. */
 const GOOD_FOR_MS = 3_600_000;
+const ASK_AGAIN_MS = 60_000;
 
 /**
  * The endpoints of an OAuth 2 server: those that the file names, and the others as the issuer's metadata tells them (RFC
@@ -32,7 +33,7 @@ const GOOD_FOR_MS = 3_600_000;
  */
 export class ServerMetadata {
   #known: Endpoints | undefined;
-  #knownSince = 0;
+  #askAgainAt = 0;
   #asking: Promise<Endpoints | Failure> | undefined;
 
   constructor(
@@ -44,19 +45,20 @@ export class ServerMetadata {
   async endpoints(): Promise<Endpoints | Failure> {
     const { issuer } = this.settings;
     if (issuer === null) return this.#written(null);
-    if (this.#known && this.clock.monotonic() - this.#knownSince < GOOD_FOR_MS) return this.#known;
+    if (this.#known && this.clock.monotonic() < this.#askAgainAt) return this.#known;
     this.#asking ??= this.#discover(issuer).finally(() => (this.#asking = undefined));
-    const found = await this.#asking;
-    return found.kind === 'found' ? found : (this.#known ?? found);
+    // Whoever holds a lease must not spend it on waiting for a document that is not needed yet.
+    return this.#known ?? this.#asking;
   }
 
   async #discover(issuer: string): Promise<Endpoints | Failure> {
+    this.#askAgainAt = this.clock.monotonic() + ASK_AGAIN_MS;
     const answer = await this.#ask(new URL(issuer));
     if (answer.kind !== 'answered') return answer;
     const endpoints = this.#written(answer.server);
     if (endpoints.kind === 'found') {
       this.#known = endpoints;
-      this.#knownSince = this.clock.monotonic();
+      this.#askAgainAt = this.clock.monotonic() + GOOD_FOR_MS;
     }
     return endpoints;
   }
