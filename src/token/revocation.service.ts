@@ -66,6 +66,10 @@ export class RevocationService {
   @Interval(RETRY_EVERY_MS)
   async retry(): Promise<void> {
     try {
+      for (const { provider, connectionId } of await this.owed.giveUp()) {
+        this.#logger.error(`${provider} ${connectionId}: could not be revoked there for a day; given up`);
+        await this.store.noteRevocation(connectionId, { upstream: 'unsupported', accessTokenRevoked: false });
+      }
       const names = this.registry.all().map(({ name }) => name);
       for (const owed of await this.owed.takeDue(RETRIED_AT_ONCE, names)) {
         const connection = await this.store.findById(owed.connectionId);
@@ -103,8 +107,9 @@ export class RevocationService {
     };
     if (told.upstream === 'owed') {
       this.#logger.warn(`${owed.provider} ${connection.id}: could not be revoked there yet; tried again`);
-    } else {
-      await this.owed.settle(owed.id);
+    } else if (!(await this.owed.settle(owed.id))) {
+      // A grant that the connection had before this one, or after it, lives on there.
+      return answer(connection);
     }
     return answer((await this.store.noteRevocation(connection.id, told)) ?? connection);
   }
