@@ -158,13 +158,16 @@ describe('discovery', () => {
 });
 
 describe('endpoints that are written one by one', () => {
-  it('win over those that are discovered', async () => {
-    const wrong = `${elsewhereUrl()}/wrong`;
+  it.each([
+    ['elsewhere', elsewhereUrl],
+    ['at the issuer', () => scene.server.url],
+  ])('win over those that are discovered %s', async (_where, origin) => {
+    const wrong = `${origin()}/wrong`;
     publish(document({ authorization_endpoint: wrong, token_endpoint: wrong, revocation_endpoint: wrong }));
     const { id } = await scene.connect('1', 'written', fresh);
     const { body } = await scene.api('DELETE', `/v1/connections/${String(id)}`, undefined, fresh);
     expect(body).toMatchObject({ upstream: 'revoked' });
-    expect(visits).toEqual([]);
+    expect([visits, requestsOf('/wrong')]).toEqual([[], 0]);
   });
 
   it('leave it to the issuer to say who must have answered', async () => {

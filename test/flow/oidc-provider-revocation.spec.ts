@@ -156,8 +156,9 @@ describe('revoking a connection', () => {
 
   it('ends the grant also while a renewal is on its way, whose tokens then are worth nothing', async () => {
     let release = (): void => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
     scene.server.forget();
-    scene.server.held = new Promise((resolve) => (release = resolve));
+    scene.server.hold = () => released;
     const renewing = scene.renew('1');
     await eventually(() => scene.server.tokenRequests.length === 1);
     const late = scene.server.lastIssued;

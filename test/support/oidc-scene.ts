@@ -25,6 +25,9 @@ export const CRM = `
     rotation: strict
 `;
 
+/** Where a broker listens, whatever process it runs in. */
+type At = Pick<LocalBroker, 'api'>;
+
 interface OidcSceneOptions extends OidcServerOptions {
   /** Variables that the providers' file names. */
   readonly environment?: Record<string, string>;
@@ -49,18 +52,13 @@ export class OidcScene {
   }
 
   /** The variables of a broker that works with this server. */
-  environment(changes: Record<string, string> = {}): Record<string, string> {
-    return {
-      OIDC_ISSUER: this.server.url,
-      CRM_CLIENT_SECRET: CLIENT_SECRET,
-      ...this.variables,
-      ...changes,
-    };
+  environment(): Record<string, string> {
+    return { OIDC_ISSUER: this.server.url, CRM_CLIENT_SECRET: CLIENT_SECRET, ...this.variables };
   }
 
   /** One more broker in this process, that has asked nobody for anything yet. It renews nothing but what a test asks for. */
-  async another(changes: Record<string, string> = {}): Promise<LocalBroker> {
-    const local = await this.world.local(this.environment(changes));
+  async another(): Promise<LocalBroker> {
+    const local = await this.world.local(this.environment());
     await local.broker.app.get(RenewalSchedule).stop();
     this.#brokers.push(local);
     return local;
@@ -117,12 +115,12 @@ export class OidcScene {
     return String(this.#companies);
   }
 
-  async api(method: string, path: string, body?: unknown, broker = this.broker): Promise<Answer> {
+  async api(method: string, path: string, body?: unknown, broker: At = this.broker): Promise<Answer> {
     return this.world.api(broker, method, path, body);
   }
 
   /** An operator has a connection renewed now; the connection as it then is. */
-  async renew(company: string, provider = 'crm', broker = this.broker): Promise<Json> {
+  async renew(company: string, provider = 'crm', broker: At = this.broker): Promise<Json> {
     const { id } = await this.connectionOf(company, provider);
     return (await this.api('POST', `/v1/connections/${String(id)}/renew`, undefined, broker)).body;
   }

@@ -51,7 +51,7 @@ export class OidcServer {
   /** While it is true, whoever connects is thrown out. */
   isDown = false;
   /** What the answer to a token request waits for, once it is decided. */
-  held: Promise<void> | undefined;
+  hold: (() => Promise<unknown>) | undefined;
   readonly #grants: string[] = [];
   readonly #http: Server;
   readonly #provider: Provider;
@@ -111,7 +111,7 @@ export class OidcServer {
     this.paths.length = 0;
     this.bent.clear();
     this.isDown = false;
-    this.held = undefined;
+    this.hold = undefined;
   }
 
   /** Ends every grant that was given, as a user does who takes the consent back. */
@@ -155,7 +155,7 @@ export class OidcServer {
     if (body.access_token !== undefined) {
       this.lastIssued = { access: body.access_token, refresh: body.refresh_token ?? '' };
     }
-    await this.held;
+    await this.hold?.();
   }
 
   async #agree(context: Context): Promise<void> {
