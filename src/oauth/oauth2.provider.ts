@@ -173,11 +173,8 @@ export class OAuth2Provider implements ConsentProvider {
 
   async reauthorizeUrl(companyId: string, scopes: readonly string[]): Promise<string | null> {
     if (this.settings.grant !== 'authorization_code') return null;
-    const { url } = await this.links.create(
-      { provider: this.name, companyId, scopes },
-      this.settings.publicUrl,
-    );
-    return url;
+    const link = await this.links.create({ provider: this.name, companyId, scopes }, this.settings.publicUrl);
+    return link?.url ?? null;
   }
 
   #mintParameters(): Record<string, string | undefined> {
