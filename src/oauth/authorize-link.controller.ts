@@ -4,22 +4,19 @@ import { Requires, SubjectOf } from '../clients/access.js';
 import { ProviderRegistry } from '../provider/provider-registry.js';
 import type { Subject } from '../shared/ids.js';
 import { invalid, Problem } from '../shared/problem.js';
-import { AuthorizeLinks } from './authorize-link.js';
+import { AuthorizeLinks, LONGEST_SCOPES } from './authorize-link.js';
 import { ConsentProviders } from './consent-providers.js';
 import { isSafePath } from './landing.js';
 
-/** They lie in a cookie while the seller consents, and a browser takes no cookie above 4 KB. */
-const MOST_SCOPE_CHARACTERS = 1_000;
-
-/** What a link may ask for beside what the provider is configured with. */
+/** What a link may ask for beside what the provider is configured with; null is the same as nothing. */
 class LinkShape {
   @IsOptional()
   @IsArray()
   @ArrayMaxSize(50)
   // No separator of any dialect.
   @Matches(/^[!-+\--~]{1,256}$/, { each: true, message: 'must be scopes, without spaces or commas' })
-  scopes?: string[];
-  @IsOptional() @IsString() redirect_path?: string;
+  scopes?: string[] | null;
+  @IsOptional() @IsString() redirect_path?: string | null;
 }
 
 @Controller('v1/connections/:provider/companies/:companyId/authorize-link')
@@ -35,7 +32,7 @@ export class AuthorizeLinkController {
   @Requires('connection:write')
   async create(
     @SubjectOf() { provider: name, companyId }: Subject,
-    @Body() { scopes = [], redirect_path: redirectPath }: LinkShape = {},
+    @Body() asked: LinkShape = {},
   ): Promise<{ url: string; expires_at: string }> {
     this.registry.get(name);
     const provider = this.providers.byName(name);
@@ -45,19 +42,23 @@ export class AuthorizeLinkController {
         'A seller cannot consent to this provider: keep a credential instead.',
       );
     }
-    if (scopes.join().length > MOST_SCOPE_CHARACTERS) {
-      throw invalid('scopes', `must have at most ${MOST_SCOPE_CHARACTERS} characters in all`);
-    }
-    if (redirectPath !== undefined) {
+    const redirectPath = asked.redirect_path ?? null;
+    if (redirectPath !== null) {
       if (provider.settings.uiUrl === null)
         throw invalid('redirect_path', 'needs a ui_url, which this provider lacks');
       if (!isSafePath(redirectPath))
         throw invalid('redirect_path', 'must be a path on the ui_url, like /products');
     }
-    const { url, expiresAt } = await this.links.create(
-      { provider: name, companyId, scopes, ...(redirectPath === undefined ? {} : { redirectPath }) },
+    const link = await this.links.create(
+      {
+        provider: name,
+        companyId,
+        scopes: asked.scopes ?? [],
+        ...(redirectPath === null ? {} : { redirectPath }),
+      },
       provider.settings.publicUrl,
     );
-    return { url, expires_at: expiresAt.toISOString() };
+    if (!link) throw invalid('scopes', `must have at most ${LONGEST_SCOPES} characters together`);
+    return { url: link.url, expires_at: link.expiresAt.toISOString() };
   }
 }

@@ -14,6 +14,8 @@ export interface LinkedConsent {
 }
 
 const LINK_LIVES_S = 600;
+/** Characters of all scopes: they travel in the cookie of the consent, too, and browsers drop one of more than 4,096. */
+export const LONGEST_SCOPES = 1_000;
 /** What it is signed for, so that nothing else that we ever sign can stand in for it. */
 const AUDIENCE = 'token-broker authorize-link';
 const ALGORITHM = 'HS256';
@@ -26,7 +28,12 @@ export class AuthorizeLinks {
     private readonly clock: Clock,
   ) {}
 
-  async create(consent: LinkedConsent, publicUrl: string): Promise<{ url: string; expiresAt: Date }> {
+  /** Undefined where it asks for more scopes than a consent can carry. */
+  async create(
+    consent: LinkedConsent,
+    publicUrl: string,
+  ): Promise<{ url: string; expiresAt: Date } | undefined> {
+    if (consent.scopes.join(' ').length > LONGEST_SCOPES) return undefined;
     const expiresS = Math.floor(this.clock.now().getTime() / 1_000) + LINK_LIVES_S;
     const link = await new SignJWT({ consent })
       .setProtectedHeader({ alg: ALGORITHM })

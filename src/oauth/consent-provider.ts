@@ -48,6 +48,8 @@ export interface ConsentProvider extends TokenProvider {
   readonly clientId: string;
   /** What sellers know it as. */
   readonly title: string;
+  /** Where its consents come back to, and those of no other provider of another kind or name. */
+  readonly callbackPath: string;
 
   /** Where to send the browser, or why that cannot be known now. */
   consentUrl(request: ConsentRequest): Promise<string | Failure>;

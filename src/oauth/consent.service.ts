@@ -29,8 +29,10 @@ export interface Callback {
   readonly code: string;
   readonly cookieHeader: string | undefined;
   readonly parameters: URLSearchParams;
+  /** The path that it came back to, which must be the provider's. */
+  readonly path: string;
   /** What the address itself says of the consent, which must be what it was begun for. */
-  readonly claims: Partial<Pick<BegunConsent, 'provider' | 'companyId' | 'clientId'>>;
+  readonly claims: Partial<Pick<BegunConsent, 'companyId' | 'clientId'>>;
 }
 
 /** A consent from the seller's first click to the grant that is kept. */
@@ -81,7 +83,7 @@ export class ConsentService {
    * browser began this consent, for this company, in time, and has not come back with it before.
    */
   async complete(callback: Callback, beginning: Beginning): Promise<Arrival> {
-    const { state, code, cookieHeader, parameters, claims } = callback;
+    const { state, code, cookieHeader, parameters, path, claims } = callback;
     const begun = await this.states.read(
       state,
       cookieHeader,
@@ -89,9 +91,11 @@ export class ConsentService {
     );
     const provider = begun && this.providers.byName(begun.provider);
     if (!begun || !provider) throw BrowserError.unknownState(beginning);
-    if (Object.entries(claims).some(([name, value]) => begun[name as keyof BegunConsent] !== value)) {
-      throw BrowserError.mismatch(beginning);
-    }
+    const isClaimed = Object.entries(claims).every(
+      ([name, value]) => begun[name as keyof BegunConsent] === value,
+    );
+    // A server that was mixed up with another sends the code of one to the address of the other (RFC 9700 4.4).
+    if (!isClaimed || path !== provider.callbackPath) throw BrowserError.mismatch(beginning);
     if (!(await this.consumed.consume(state))) throw BrowserError.usedState(beginning);
 
     const { companyId, redirectPath, applicationId } = begun;

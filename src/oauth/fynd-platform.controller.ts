@@ -6,6 +6,7 @@ import { BrowserQuery, type QueryValues } from './browser-query.js';
 import { ConsentProviders } from './consent-providers.js';
 import { ConsentService } from './consent.service.js';
 import { arrive, depart } from './journey.js';
+import { FYND_CALLBACK_PATH } from './fynd-platform.provider.js';
 import { PageFilter } from './page.filter.js';
 
 /** The routes that Fynd sends a seller's browser to. They ignore parameters that they do not know. */
@@ -51,6 +52,7 @@ export class FyndPlatformController {
         code: query.text('code', 2_000),
         cookieHeader: request.headers.cookie,
         parameters: query.parameters(),
+        path: FYND_CALLBACK_PATH,
         claims,
       },
       'extension',

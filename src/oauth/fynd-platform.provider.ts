@@ -29,6 +29,9 @@ const OFFLINE_TTL_S = 3_600;
 /** An online token lives two hours at least. */
 const ONLINE_TTL_S = 7_200;
 
+/** Where consents of every extension come back to. */
+export const FYND_CALLBACK_PATH = '/fp/auth';
+
 /** Fynd's own document and its own libraries renew in different ways; both are spoken. */
 type Dialect = 'document' | 'library';
 
@@ -39,6 +42,7 @@ const WRONG_DIALECT = new Set([400, 404, 405, 415]);
 export class FyndPlatformProvider implements ConsentProvider {
   readonly kind = 'fynd-platform';
   readonly title = 'Fynd';
+  readonly callbackPath = FYND_CALLBACK_PATH;
   readonly renews = true;
   readonly hasClientSecret = true;
   readonly name: string;
@@ -65,7 +69,7 @@ export class FyndPlatformProvider implements ConsentProvider {
     const query = new URLSearchParams({
       access_mode: this.settings.accessMode === 'offline' ? 'offline' : 'online',
       client_id: this.settings.apiKey,
-      redirect_uri: `${this.settings.publicUrl}/fp/auth`,
+      redirect_uri: `${this.settings.publicUrl}${this.callbackPath}`,
       response_type: 'code',
       scope: scopes.join(','),
       state,
@@ -174,10 +178,11 @@ export class FyndPlatformProvider implements ConsentProvider {
   }
 
   /** Where the extension is installed, which is good for ever; more scopes than it is configured with take a link. */
-  async reauthorizeUrl(companyId: string, scopes: readonly string[]): Promise<string> {
+  async reauthorizeUrl(companyId: string, scopes: readonly string[]): Promise<string | null> {
     const { publicUrl, apiKey } = this.settings;
     if (scopes.some((scope) => !this.scopes.includes(scope))) {
-      return (await this.links.create({ provider: this.name, companyId, scopes }, publicUrl)).url;
+      const link = await this.links.create({ provider: this.name, companyId, scopes }, publicUrl);
+      return link?.url ?? null;
     }
     const query = new URLSearchParams({ company_id: companyId, client_id: apiKey });
     return `${publicUrl}/fp/install?${String(query)}`;

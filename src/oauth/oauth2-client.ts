@@ -88,12 +88,15 @@ export class OAuth2Client {
     }
   }
 
-  /** RFC 6749 5.2, or the provider's own codes for it; a bare 401 says the same of a token endpoint. */
+  /**
+   * RFC 6749 5.2, or the provider's own codes for it; a bare 401, or one whose code just says so again, means the same of a
+   * token endpoint.
+   */
   #isClientRefused(result: UpstreamResult): boolean {
     if (result.kind === 'failed') return false;
     const code = codeOf(result.json);
     if (code === 'invalid_client' || (code !== undefined && this.settings.clientErrorCodes.includes(code)))
       return true;
-    return result.status === 401 && code === undefined;
+    return result.status === 401 && (code === undefined || code === '401');
   }
 }

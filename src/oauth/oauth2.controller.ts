@@ -28,8 +28,7 @@ export class OAuth2Controller {
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const link = new BrowserQuery(values, 'link').text('link', LONGEST_LINK);
-    // Mail and chat programs look at links before people do: a look uses nothing up.
-    if (request.method === 'HEAD') return void reply.status(200).send();
+    if (isLook(request)) return void reply.status(200).send();
     depart(reply, await this.consents.beginOnLink(provider, link));
   }
 
@@ -42,6 +41,7 @@ export class OAuth2Controller {
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const query = new BrowserQuery(values, 'link');
+    if (isLook(request)) return void reply.status(200).send();
     if (query.has('error')) throw refusalIn(query, this.consents.titleOf(provider));
     const arrival = await this.consents.complete(
       {
@@ -49,12 +49,18 @@ export class OAuth2Controller {
         code: query.text('code', 4_000),
         cookieHeader: request.headers.cookie,
         parameters: query.parameters(),
-        claims: { provider },
+        path: `/oauth/${provider}/callback`,
+        claims: {},
       },
       'link',
     );
     arrive(reply, arrival);
   }
+}
+
+/** Mail and chat programs look at an address before people do: a look uses nothing up. */
+function isLook({ method }: FastifyRequest): boolean {
+  return method === 'HEAD';
 }
 
 function refusalIn(query: BrowserQuery, title: string): BrowserError {

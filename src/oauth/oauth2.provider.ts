@@ -48,6 +48,7 @@ export class OAuth2Provider implements ConsentProvider {
   readonly hasClientSecret = true;
   readonly name: string;
   readonly title: string;
+  readonly callbackPath: string;
   readonly clientId: string;
   readonly scopes: readonly string[];
   readonly mintsFromCredential: boolean;
@@ -63,6 +64,7 @@ export class OAuth2Provider implements ConsentProvider {
   ) {
     this.name = settings.name;
     this.title = settings.name;
+    this.callbackPath = `/oauth/${settings.name}/callback`;
     this.clientId = settings.clientId;
     this.scopes = settings.scopes;
     this.mintsFromCredential = settings.grant === 'client_credentials';
@@ -171,11 +173,8 @@ export class OAuth2Provider implements ConsentProvider {
 
   async reauthorizeUrl(companyId: string, scopes: readonly string[]): Promise<string | null> {
     if (this.settings.grant !== 'authorization_code') return null;
-    const { url } = await this.links.create(
-      { provider: this.name, companyId, scopes },
-      this.settings.publicUrl,
-    );
-    return url;
+    const link = await this.links.create({ provider: this.name, companyId, scopes }, this.settings.publicUrl);
+    return link?.url ?? null;
   }
 
   #mintParameters(): Record<string, string | undefined> {
@@ -211,7 +210,7 @@ export class OAuth2Provider implements ConsentProvider {
   }
 
   #redirectUri(): string {
-    return `${this.settings.publicUrl}/oauth/${this.name}/callback`;
+    return `${this.settings.publicUrl}${this.callbackPath}`;
   }
 
   /** Made from the state by a key that never leaves the broker, so that it needs to be kept nowhere (RFC 7636 4.1). */
