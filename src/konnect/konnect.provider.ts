@@ -6,7 +6,7 @@ import { readToken } from '../provider/access-token.js';
 import { readExpiry, type ReadExpiry } from '../provider/expiry.js';
 import type { OfferedGrant, Outcome, RenewalContext, TokenProvider } from '../provider/token-provider.js';
 import type { Upstream, UpstreamRequest, UpstreamResult } from '../provider/upstream.js';
-import { codeOf, judgeFailure } from '../provider/verdict.js';
+import { codesOf, judgeFailure } from '../provider/verdict.js';
 import { Secret } from '../shared/secret.js';
 
 /** What Konnect's answers are remembered as; it has one dialect. */
@@ -65,7 +65,7 @@ export class KonnectProvider implements TokenProvider {
     // A FAILURE comes with any status below 500, mostly 200, and may be about the credential or a passing mood.
     const isRedirect = result.status >= 300 && result.status < 400;
     if (body['status'] === 'FAILURE' && !isRedirect && result.status < 500 && result.status !== 429) {
-      const isSure = this.settings.deadGrantCodes.includes(codeOf(body) ?? '');
+      const isSure = codesOf(body).some((code) => this.settings.deadGrantCodes.includes(code));
       return { kind: isSure ? 'grant_refused' : 'grant_doubtful', code: 'credential_refused' };
     }
     const accessToken = result.status < 300 ? readToken(body['access_token'] ?? body['accessToken']) : null;

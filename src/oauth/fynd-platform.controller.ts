@@ -43,6 +43,8 @@ export class FyndPlatformController {
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<void> {
+    // A look at an address spends nothing.
+    if (request.method === 'HEAD') return void reply.status(200).send();
     const query = new BrowserQuery(values, 'extension');
     if (query.has('error')) throw BrowserError.denied('extension');
     const claims = { companyId: query.id('company_id'), clientId: query.text('client_id', 200) };

@@ -2,7 +2,7 @@ import { ClientSecretBasic, ClientSecretPost, type ClientAuth } from 'oauth4weba
 import type { OAuth2Settings } from '../config/provider-settings.js';
 import { LeaseRanOut } from '../provider/token-provider.js';
 import type { Upstream, UpstreamRequest, UpstreamResult } from '../provider/upstream.js';
-import { codeOf } from '../provider/verdict.js';
+import { codesOf } from '../provider/verdict.js';
 import type { Secret } from '../shared/secret.js';
 
 /** The library's functions ask for a server that those of ours have no use for. */
@@ -94,9 +94,9 @@ export class OAuth2Client {
    */
   #isClientRefused(result: UpstreamResult): boolean {
     if (result.kind === 'failed') return false;
-    const code = codeOf(result.json);
-    if (code === 'invalid_client' || (code !== undefined && this.settings.clientErrorCodes.includes(code)))
+    const codes = codesOf(result.json);
+    if (codes.some((code) => code === 'invalid_client' || this.settings.clientErrorCodes.includes(code)))
       return true;
-    return result.status === 401 && (code === undefined || code === '401');
+    return result.status === 401 && codes.every((code) => code === '401');
   }
 }

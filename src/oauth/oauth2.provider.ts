@@ -16,7 +16,7 @@ import type {
 } from '../provider/token-provider.js';
 import { readTokenResponse } from '../provider/token-response.js';
 import type { Upstream, UpstreamResult } from '../provider/upstream.js';
-import { codeOf, judgeFailure, type Failure } from '../provider/verdict.js';
+import { codesOf, judgeFailure, type Failure } from '../provider/verdict.js';
 import type { Clock } from '../shared/clock.js';
 import { Secret } from '../shared/secret.js';
 import type { Vault } from '../vault/vault.js';
@@ -197,7 +197,7 @@ export class OAuth2Provider implements ConsentProvider {
     const result = await this.#client.post(url, { token, token_type_hint: hint });
     if (result.kind === 'failed') return 'away';
     if (result.status === 200 || result.status === 204) return 'done';
-    return codeOf(result.json) === 'unsupported_token_type' ? 'refused' : 'away';
+    return codesOf(result.json).includes('unsupported_token_type') ? 'refused' : 'away';
   }
 
   #reading(dialect: string): { fallbackSeconds: number; dialect: string } {

@@ -63,6 +63,14 @@ describe('a code in the answer', () => {
     expect(judge(answer(400, { error: { nested: 'invalid_client' }, code: 'invalid_grant' }))).toEqual(DEAD);
   });
 
+  it('is the one that is known, where a sentence stands beside it', () => {
+    expect(judge(answer(401, { error: 'Invalid API Key', code: 2036 }))).toEqual(CLIENT);
+    expect(judge(answer(400, { error: 'The session is over', code: 'gone' }), true, ['gone'])).toEqual(DEAD);
+    expect(judge(answer(400, { code: 'E-1', errorCode: 'invalid_scope' }))).toMatchObject({
+      code: 'request_refused',
+    });
+  });
+
   it.each([null, [], 'invalid_grant', 7, true, { error: null }, { error: ['invalid_grant'] }])(
     'is not found in %j',
     (json) => {

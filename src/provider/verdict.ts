@@ -38,15 +38,22 @@ export function judgeFailure(result: UpstreamResult, context: VerdictContext): F
     return unavailable(result.code, result.mayHaveActed);
   }
   const { json } = result;
-  const code = codeOf(json);
-  if (code !== undefined && (code === 'invalid_grant' || context.deadGrantCodes.includes(code))) {
+  for (const code of codesOf(json)) {
+    const failure = judgeCode(code, context);
+    if (failure) return failure;
+  }
+  return judgeStatus(result, context);
+}
+
+/** Undefined for a code that nobody knows. */
+function judgeCode(code: string, { deadGrantCodes, clientErrorCodes }: VerdictContext): Failure | undefined {
+  if (code === 'invalid_grant' || deadGrantCodes.includes(code)) {
     return { kind: 'grant_refused', code: 'invalid_grant' };
   }
-  if (code !== undefined && (CLIENT_CODES.has(code) || context.clientErrorCodes.includes(code)))
+  if (CLIENT_CODES.has(code) || clientErrorCodes.includes(code)) {
     return { kind: 'misconfigured', code: 'client_refused' };
-  if (code !== undefined && REQUEST_CODES.has(code))
-    return { kind: 'misconfigured', code: 'request_refused' };
-  return judgeStatus(result, context);
+  }
+  return REQUEST_CODES.has(code) ? { kind: 'misconfigured', code: 'request_refused' } : undefined;
 }
 
 function judgeStatus(answer: Answer, context: VerdictContext): Failure {
@@ -86,11 +93,14 @@ export function readRetryAfter(value: string | undefined, now: Date): number | n
   return Number.isNaN(seconds) ? null : Math.max(0, Math.min(RETRY_AFTER_MOST_S, seconds));
 }
 
-/** The error code of a body: RFC 6749's `error`, or the `code` and `errorCode` that Fynd's services use. */
-export function codeOf(json: unknown): string | undefined {
-  if (typeof json !== 'object' || json === null) return undefined;
+/**
+ * The error codes of a body: RFC 6749's `error`, then the `code` and `errorCode` that others use, beside a sentence in `error`
+ * as well. The first that is known decides.
+ */
+export function codesOf(json: unknown): string[] {
+  if (typeof json !== 'object' || json === null) return [];
   const { error, code, errorCode } = json as Record<string, unknown>;
-  if (typeof error === 'string') return error;
-  const own = code ?? errorCode;
-  return typeof own === 'string' || typeof own === 'number' ? String(own) : undefined;
+  return [error, code, errorCode]
+    .filter((value) => typeof value === 'string' || typeof value === 'number')
+    .map(String);
 }

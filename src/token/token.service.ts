@@ -203,7 +203,9 @@ export class TokenService {
     // Consent is a company's.
     if (connection.locationId !== null || !caller.permits('connection:write', resourceOf(connection)))
       return null;
-    return provider.reauthorizeUrl(connection.companyId, missingScopes);
+    // Asked for together with those that are there, or two who widen in turns would take each other's away.
+    const wider = missingScopes.length > 0 ? [...connection.scopes, ...missingScopes] : [];
+    return provider.reauthorizeUrl(connection.companyId, wider);
   }
 }
 
