@@ -11,6 +11,12 @@ import type { FyndPlatformProvider } from './fynd-platform.provider.js';
 /** What a proof found: the extension is gone, or still there; `unknown` where the provider could not tell. */
 export type Finding = 'gone' | 'there' | 'unknown';
 
+/** A finding, and the connection as it was when it was found. */
+interface Judgement {
+  readonly finding: Finding;
+  readonly judged: Connection;
+}
+
 /** Sessions of one company that are looked at for one hint. */
 const MOST_SESSIONS = 50;
 /** A 401 on a token that is about to expire proves nothing. */
@@ -40,47 +46,44 @@ export class UninstallProof {
     const { name } = provider;
     const connection = await this.store.findBySubject({ provider: name, companyId, locationId: null });
     if (!connection || connection.status === 'revoked') return this.#lookAtSessions(provider, companyId);
-    const finding = await this.renewer.track(this.#lookAt(provider, connection));
+    const { finding, judged } = await this.renewer.track(this.#lookAt(provider, connection));
     if (finding !== 'gone') return finding;
-    await this.revocations.revoke(connection.id, 'uninstalled');
-    // The provider has ended all of it by itself.
-    await this.store.noteRevocation(connection.id, { upstream: 'revoked', accessTokenRevoked: true });
+    if (!(await this.revocations.noteEnded(judged, 'uninstalled'))) return 'unknown';
     const ended = await this.sessions.endAllOf(name, companyId);
     this.#logger.log(`${name} ${connection.id}: uninstalled; ${ended} sessions ended`);
     return 'gone';
   }
 
   /** The token in hand costs the least to ask with; a renewal is the other question. */
-  async #lookAt(provider: FyndPlatformProvider, connection: Connection): Promise<Finding> {
+  async #lookAt(provider: FyndPlatformProvider, connection: Connection): Promise<Judgement> {
     const { sealedToken, companyId } = connection;
+    const judge = (finding: Finding, judged = connection): Judgement => ({ finding, judged });
     if (sealedToken && remainingSeconds(connection) > CERTAIN_FOR_S) {
-      const isAlive = await provider.isAlive(
-        companyId,
-        this.vault.open(sealedToken, placeOf(connection, 'sealed_token')),
-      );
-      if (isAlive !== null) return isAlive ? 'there' : 'gone';
+      const token = this.vault.open(sealedToken, placeOf(connection, 'sealed_token'));
+      const isAlive = await provider.isAlive(companyId, token);
+      if (isAlive !== null) return judge(isAlive ? 'there' : 'gone');
     }
-    if (connection.status === 'reauthorization_required') return isRefused(connection) ? 'gone' : 'unknown';
-    if (connection.status === 'paused') return 'unknown';
+    if (connection.status === 'reauthorization_required')
+      return judge(isRefused(connection) ? 'gone' : 'unknown');
+    if (connection.status === 'paused') return judge('unknown');
     try {
       const renewed = await this.renewer.renew(connection, connection.tokenVersion, true);
-      if (renewed && isRefused(renewed)) return 'gone';
-      return renewed && renewed.consecutiveFailures === 0 ? 'there' : 'unknown';
+      if (renewed && isRefused(renewed)) return judge('gone', renewed);
+      return judge(renewed && renewed.consecutiveFailures === 0 ? 'there' : 'unknown');
     } catch (error) {
-      if (error instanceof Problem) return 'unknown';
+      if (error instanceof Problem) return judge('unknown');
       throw error;
     }
   }
 
-  /** Where only users have tokens, each is asked about by itself. */
+  /** Where only users have tokens, each is asked about by itself, for as long as the provider can tell. */
   async #lookAtSessions(provider: FyndPlatformProvider, companyId: string): Promise<Finding> {
-    let isUnknown = false;
     for (const { id, token } of await this.sessions.livingTokensOf(provider.name, companyId, MOST_SESSIONS)) {
       const isAlive = await provider.isAlive(companyId, token);
-      if (isAlive === false) await this.sessions.end(id);
-      isUnknown ||= isAlive === null;
+      if (isAlive === null) return 'unknown';
+      if (!isAlive) await this.sessions.end(id);
     }
-    return isUnknown ? 'unknown' : 'there';
+    return 'there';
   }
 }
 

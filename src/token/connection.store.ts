@@ -228,17 +228,19 @@ export class ConnectionStore {
 
   /**
    * Revokes and erases. Gives the row as it was, with what was sealed, and as it is; undefined where there is none. `also`
-   * runs in the same transaction, where it was not revoked before.
+   * runs in the same transaction, where it was not revoked before; `judged`: only while it is still as it was then.
    */
   async revoke(
     id: string,
     reason: string,
     also: (former: Connection, run: Run) => Promise<void> = () => Promise.resolve(),
+    judged?: Connection,
   ): Promise<{ former: Connection; connection: Connection } | undefined> {
     return this.database.transaction(async (run) => {
       const [former] = await run<Connection>(OUTSIDE_SQL.lockById, [id]);
       if (!former) return undefined;
-      const [connection] = await run<Connection>(OUTSIDE_SQL.revoke, [id, reason]);
+      const fence = [judged?.leaseEpoch ?? null, judged?.tokenVersion ?? null];
+      const [connection] = await run<Connection>(OUTSIDE_SQL.revoke, [id, reason, ...fence]);
       if (connection) await also(former, run);
       return { former, connection: connection ?? former };
     });

@@ -125,7 +125,10 @@ export const OUTSIDE_SQL = {
   /** Locked, so that what was sealed is known when it is erased. */
   lockById: { text: `select ${columns('c')} from connections c where c.id = $1 for update` },
 
-  /** Revokes, and erases what was sealed in the same statement. The version and the expiry stay, for the trail. */
+  /**
+   * Revokes, and erases what was sealed in the same statement. The version and the expiry stay, for the trail. $3 and $4:
+   * epoch and version that were judged (null: whatever is there). With a renewal out it is another token that counts.
+   */
   revoke: {
     text: `with kept as (
              update connections c set
@@ -134,6 +137,8 @@ export const OUTSIDE_SQL = {
                grant_version = c.grant_version + 1, lease_epoch = c.lease_epoch + 1, lease_owner = null, lease_until = null,
                updated_at = broker_now()
              where c.id = $1 and c.status <> 'revoked'
+               and ($3::bigint is null or (c.lease_epoch = $3 and c.token_version = $4::integer
+                 and (c.lease_until is null or c.lease_until <= broker_now())))
              returning ${columns('c')})
            ${tellReplicas('kept')}`,
   },

@@ -58,6 +58,17 @@ export class RevocationService {
     return answer(connection);
   }
 
+  /**
+   * Revokes what the provider has ended by itself; false where the connection is not what was judged any more: connected
+   * again or renewed meanwhile, or being renewed now.
+   */
+  async noteEnded(judged: Connection, reason: string): Promise<boolean> {
+    const revoked = await this.store.revoke(judged.id, reason, undefined, judged);
+    if (revoked?.connection.status !== 'revoked') return false;
+    await this.store.noteRevocation(judged.id, { upstream: 'revoked', accessTokenRevoked: true });
+    return true;
+  }
+
   /** Tells providers what they are still owed. */
   @Interval(RETRY_EVERY_MS)
   async retry(): Promise<void> {
