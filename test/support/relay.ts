@@ -12,7 +12,8 @@ export class Relay {
   stance: Stance = () => undefined;
   readonly #server: Server = createServer((request, response) => void this.#take(request, response));
 
-  constructor(private readonly target: () => string) {}
+  /** @param target where a call goes on to */
+  constructor(private readonly target: (call: string, authorization: string) => string | Promise<string>) {}
 
   get url(): string {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
@@ -39,13 +40,14 @@ export class Relay {
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const call = `${method} ${url}`;
     this.calls.push(call);
-    const stance = this.stance(call, headers.authorization ?? '');
+    const { authorization = '' } = headers;
+    const stance = this.stance(call, authorization);
     if (stance === 'cut') return void response.destroy();
     if (typeof stance === 'number') {
       return void response.writeHead(stance, { 'content-type': 'application/json' }).end('{}');
     }
     const passed = ['authorization', 'content-type', 'cookie', 'accept'] as const;
-    const answer = await fetch(`${this.target()}${url}`, {
+    const answer = await fetch(`${await this.target(call, authorization)}${url}`, {
       method,
       redirect: 'manual',
       headers: Object.fromEntries(
