@@ -7,7 +7,12 @@ create table uninstall_hints (
   -- When it is to be proven; null: it has been.
   proof_at timestamptz,
   proven_at timestamptz,
+  -- In the hands of a replica until then; one that was killed meanwhile leaves it to another.
+  taken_until timestamptz,
+  -- The last signed hint that was proven at once: what was proven for anybody's word must not hold up a signed one.
+  signed_at timestamptz,
   tries integer not null default 0,
   primary key (provider, company_id)
 );
-create index uninstall_hints_due on uninstall_hints (proof_at) where proof_at is not null;
+create index uninstall_hints_due on uninstall_hints (coalesce(taken_until, proof_at))
+  where proof_at is not null or taken_until is not null;

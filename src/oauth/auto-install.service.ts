@@ -21,20 +21,24 @@ export class AutoInstallService {
    * Problem where Fynd does not take the code.
    */
   async install(provider: FyndPlatformProvider, companyId: string, code: string): Promise<boolean> {
-    const connection = await this.store.findBySubject({
-      provider: provider.name,
-      companyId,
-      locationId: null,
-    });
-    if (connection && isLiving(connection)) return false;
+    if (await this.#isConnected(provider, companyId)) return false;
     // A stop waits for it: the code is spent once it is sent.
     return this.renewer.track(this.#install(provider, companyId, code));
   }
 
   async #install(provider: FyndPlatformProvider, companyId: string, code: string): Promise<boolean> {
     const redeemed = await provider.redeemOffline({ companyId, code, scopes: provider.scopes });
-    if (redeemed.kind !== 'issued') throw asProblem(redeemed);
+    if (redeemed.kind !== 'issued') {
+      // The same code may have come twice at once: then the other one was taken.
+      if (await this.#isConnected(provider, companyId)) return false;
+      throw asProblem(redeemed);
+    }
     return this.keeper.keepCompany(provider, companyId, redeemed, true);
+  }
+
+  async #isConnected({ name }: FyndPlatformProvider, companyId: string): Promise<boolean> {
+    const connection = await this.store.findBySubject({ provider: name, companyId, locationId: null });
+    return connection !== undefined && isLiving(connection);
   }
 }
 

@@ -119,6 +119,16 @@ export class BrowserError extends Error {
     );
   }
 
+  /** What the company's part of a consent came to is kept; the user's part came to nothing. */
+  static noSession(code: ProblemCode, title: string, again: string | null): BrowserError {
+    return new BrowserError(
+      code,
+      'The company is connected, but you are not signed in',
+      `${title} gave no access for you yourself. Wait a minute and begin again; if that does not help, please tell whoever runs this service.`,
+      again,
+    );
+  }
+
   static broken(code: ProblemCode): BrowserError {
     return new BrowserError(
       code,

@@ -5,9 +5,12 @@ import { GrantKeeper } from '../token/grant-keeper.js';
 import { TokenRenewer } from '../token/token-renewer.js';
 import type { CompanyGrant, Consent, ConsentProvider, UserToken } from './consent-provider.js';
 
-/** The provider did not give what was consented to. */
+/** The provider did not give what was consented to; the company's part of it may be kept all the same. */
 export class RefusedConsent extends Error {
-  constructor(readonly failure: Failure) {
+  constructor(
+    readonly failure: Failure,
+    readonly isCompanyKept: boolean,
+  ) {
     super(failure.code);
   }
 }
@@ -52,14 +55,14 @@ export class ConsentKeeper {
 
   async #redeem(provider: ConsentProvider, consent: Consent): Promise<string | undefined> {
     const { company, user } = await provider.redeem(consent);
-    if (company) await this.keepCompany(provider, consent.companyId, issued(company));
+    if (company) await this.keepCompany(provider, consent.companyId, issued(company, false));
     if (!user) return undefined;
-    const { token, userId } = issued(user);
+    const { token, userId } = issued(user, company !== null);
     return (await this.sessions.open(provider, consent.companyId, token, userId)).reveal();
   }
 }
 
-function issued<T extends CompanyGrant | UserToken>(redeemed: T | Failure): T {
+function issued<T extends CompanyGrant | UserToken>(redeemed: T | Failure, isCompanyKept: boolean): T {
   if (redeemed.kind === 'issued') return redeemed;
-  throw new RefusedConsent(redeemed);
+  throw new RefusedConsent(redeemed, isCompanyKept);
 }

@@ -128,10 +128,11 @@ export class ConsentService {
     } catch (error) {
       if (error instanceof ForeignAnswer) throw BrowserError.mismatch(beginning);
       if (!(error instanceof RefusedConsent)) throw error;
-      const { failure } = error;
+      const { failure, isCompanyKept } = error;
       this.#logger.warn(`${provider.name}: a consent could not be redeemed (${failure.code})`);
       const again = beginning === 'extension' ? await provider.reauthorizeUrl(consent.companyId, []) : null;
-      throw refusal(provider, failure, again);
+      const refused = refusal(provider, failure, again);
+      throw isCompanyKept ? BrowserError.noSession(refused.code, provider.title, again) : refused;
     }
   }
 }

@@ -126,20 +126,20 @@ export class FyndPlatformProvider implements ConsentProvider {
   }
 
   /**
-   * Whether a token that should be alive is: refused with a 401 it was ended at Fynd, by an uninstall. Null where the answer
-   * tells neither.
+   * Asks with a token that should be alive. Refused with a 401 it was ended at Fynd, by an uninstall; `unclear` is an answer
+   * that is about something else, `away` is none.
    */
-  async isAlive(companyId: string, accessToken: Secret): Promise<boolean | null> {
+  async test(companyId: string, accessToken: Secret): Promise<'alive' | 'ended' | 'unclear' | 'away'> {
     const path = `/service/platform/configuration/v1.0/company/${encodeURIComponent(companyId)}/application`;
     const result = await this.upstream.ask(this.settings, {
       method: 'GET',
       url: `${this.settings.baseUrl}${path}`,
       headers: { authorization: `Bearer ${accessToken.reveal()}` },
     });
-    if (result.kind === 'failed') return null;
-    if (result.status === 401) return false;
+    if (result.kind === 'failed' || result.status >= 500 || result.status === 429) return 'away';
+    if (result.status === 401) return 'ended';
     // A 403 is about a permission: whoever is told that, is known.
-    return (result.status >= 200 && result.status < 300) || result.status === 403 ? true : null;
+    return (result.status >= 200 && result.status < 300) || result.status === 403 ? 'alive' : 'unclear';
   }
 
   readOffer(body: unknown, { locationId }: Subject): OfferedGrant {

@@ -45,15 +45,29 @@ export class FyndSignalController {
   async autoInstall(@Body() body: unknown, @Req() request: FastifyRequest): Promise<{ installed: boolean }> {
     const able = this.#meant(body).filter(({ settings }) => settings.autoInstall);
     if (able.length === 0) throw new Problem('not_found', 'There is nothing at this path.');
-    const provider = able.find((candidate) => isSigned(request, candidate));
-    if (!provider) throw new Problem('unauthenticated', 'A valid x-fp-signature is required.');
+    const signed = able.filter((candidate) => isSigned(request, candidate));
+    if (signed.length === 0) throw new Problem('unauthenticated', 'A valid x-fp-signature is required.');
     const fields = fieldsOf(body);
+    const provider = this.#theOne(signed, fields);
     const companyId = idFromJson(fields['company_id']);
     if (companyId === undefined) throw invalid('company_id', 'must be an id');
     const { code } = fields;
     if (typeof code !== 'string' || !/^[\x21-\x7e]{1,2000}$/.test(code))
       throw invalid('code', 'must be a code');
     return { installed: await this.autoInstalls.install(provider, companyId, code) };
+  }
+
+  /** One extension may be on several clusters under one secret: a code is good on one of them, and no other may see it. */
+  #theOne(signed: readonly FyndPlatformProvider[], fields: Fields): FyndPlatformProvider {
+    const [first, ...others] = signed;
+    if (first && others.length === 0) return first;
+    const { client_id: clientId, cluster_url: clusterUrl } = fields;
+    const chosen =
+      typeof clientId === 'string' && typeof clusterUrl === 'string'
+        ? this.providers.selectExtension(clientId, clusterUrl)
+        : undefined;
+    if (chosen && signed.includes(chosen)) return chosen;
+    throw invalid('cluster_url', 'must come with client_id: several extensions have this secret');
   }
 
   /** The extension that `client_id` names, where it comes; else all. */

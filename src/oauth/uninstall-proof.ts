@@ -11,6 +11,12 @@ import type { FyndPlatformProvider } from './fynd-platform.provider.js';
 /** What a proof found: the extension is gone, or still there; `unknown` where the provider could not tell. */
 export type Finding = 'gone' | 'there' | 'unknown';
 
+/** A finding, and the connection as it was when it was found. */
+interface Judgement {
+  readonly finding: Finding;
+  readonly judged: Connection;
+}
+
 /** Sessions of one company that are looked at for one hint. */
 const MOST_SESSIONS = 50;
 /** A 401 on a token that is about to expire proves nothing. */
@@ -40,51 +46,57 @@ export class UninstallProof {
     const { name } = provider;
     const connection = await this.store.findBySubject({ provider: name, companyId, locationId: null });
     if (!connection || connection.status === 'revoked') return this.#lookAtSessions(provider, companyId);
-    const finding = await this.renewer.track(this.#lookAt(provider, connection));
+    const { finding, judged } = await this.renewer.track(this.#lookAt(provider, connection));
     if (finding !== 'gone') return finding;
-    await this.revocations.revoke(connection.id, 'uninstalled');
-    // The provider has ended all of it by itself.
-    await this.store.noteRevocation(connection.id, { upstream: 'revoked', accessTokenRevoked: true });
+    if (!(await this.revocations.noteEnded(judged, 'uninstalled'))) return 'unknown';
     const ended = await this.sessions.endAllOf(name, companyId);
     this.#logger.log(`${name} ${connection.id}: uninstalled; ${ended} sessions ended`);
     return 'gone';
   }
 
   /** The token in hand costs the least to ask with; a renewal is the other question. */
-  async #lookAt(provider: FyndPlatformProvider, connection: Connection): Promise<Finding> {
+  async #lookAt(provider: FyndPlatformProvider, connection: Connection): Promise<Judgement> {
     const { sealedToken, companyId } = connection;
+    const judge = (finding: Finding, judged = connection): Judgement => ({ finding, judged });
+    // Somebody else may be renewing the grant, so that its token here proves nothing.
+    if (connection.status === 'paused') return judge('unknown');
     if (sealedToken && remainingSeconds(connection) > CERTAIN_FOR_S) {
-      const isAlive = await provider.isAlive(
-        companyId,
-        this.vault.open(sealedToken, placeOf(connection, 'sealed_token')),
-      );
-      if (isAlive !== null) return isAlive ? 'there' : 'gone';
+      const token = this.vault.open(sealedToken, placeOf(connection, 'sealed_token'));
+      const answer = await provider.test(companyId, token);
+      if (answer === 'alive') return judge('there');
+      if (answer === 'ended') return judge('gone');
+      if (answer === 'away') return judge('unknown');
     }
-    if (connection.status === 'reauthorization_required') return isRefused(connection) ? 'gone' : 'unknown';
-    if (connection.status === 'paused') return 'unknown';
+    if (connection.status === 'reauthorization_required')
+      return judge(isRefused(connection) ? 'gone' : 'unknown');
     try {
-      const renewed = await this.renewer.renew(connection, connection.tokenVersion, true);
-      if (renewed && isRefused(renewed)) return 'gone';
-      return renewed && renewed.consecutiveFailures === 0 ? 'there' : 'unknown';
+      // As a caller does, and no sooner: anybody's word must not end a wait that saves the grant.
+      const renewed = await this.renewer.renew(connection, connection.tokenVersion);
+      if (renewed && isRefused(renewed)) return judge('gone', renewed);
+      return judge(renewed && isRenewed(connection, renewed) ? 'there' : 'unknown');
     } catch (error) {
-      if (error instanceof Problem) return 'unknown';
+      if (error instanceof Problem) return judge('unknown');
       throw error;
     }
   }
 
-  /** Where only users have tokens, each is asked about by itself. */
+  /** Where only users have tokens, each is asked about by itself, for as long as the provider can tell. */
   async #lookAtSessions(provider: FyndPlatformProvider, companyId: string): Promise<Finding> {
-    let isUnknown = false;
     for (const { id, token } of await this.sessions.livingTokensOf(provider.name, companyId, MOST_SESSIONS)) {
-      const isAlive = await provider.isAlive(companyId, token);
-      if (isAlive === false) await this.sessions.end(id);
-      isUnknown ||= isAlive === null;
+      const answer = await provider.test(companyId, token);
+      if (answer === 'ended') await this.sessions.end(id);
+      else if (answer !== 'alive') return 'unknown';
     }
-    return isUnknown ? 'unknown' : 'there';
+    return 'there';
   }
 }
 
 /** Surely, and not for a reason of our own. */
 function isRefused({ status, statusReason }: Connection): boolean {
   return status === 'reauthorization_required' && statusReason === 'invalid_grant';
+}
+
+function isRenewed(before: Connection, after: Connection): boolean {
+  if (after.tokenVersion > before.tokenVersion) return true;
+  return (after.lastRenewedAt?.getTime() ?? 0) > (before.lastRenewedAt?.getTime() ?? 0);
 }

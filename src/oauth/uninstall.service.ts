@@ -1,9 +1,10 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { Interval } from '@nestjs/schedule';
+import { VaultError } from '../vault/vault.js';
 import { ConsentProviders } from './consent-providers.js';
 import type { FyndPlatformProvider } from './fynd-platform.provider.js';
 import { UninstallHintStore, type UninstallHint } from './uninstall-hint.store.js';
-import { UninstallProof } from './uninstall-proof.js';
+import { UninstallProof, type Finding } from './uninstall-proof.js';
 
 const LOOK_EVERY_MS = 1_000;
 const PROVEN_AT_ONCE = 5;
@@ -44,7 +45,11 @@ export class UninstallService {
   async #look(): Promise<void> {
     try {
       const names = this.providers.extensions.map(({ name }) => name);
-      for (const hint of await this.hints.takeDue(PROVEN_AT_ONCE, names)) await this.#settle(hint);
+      const due = await this.hints.takeDue(PROVEN_AT_ONCE, names);
+      // One that cannot be settled takes no other with it; it comes again by itself.
+      const settled = await Promise.allSettled(due.map((hint) => this.#settle(hint)));
+      const failed = settled.find((result) => result.status === 'rejected');
+      if (failed) throw failed.reason;
       this.#isFailing = false;
     } catch (error) {
       if (!this.#isFailing)
@@ -55,7 +60,19 @@ export class UninstallService {
 
   async #settle(hint: UninstallHint): Promise<void> {
     const provider = this.providers.extensions.find(({ name }) => name === hint.provider);
-    const finding = provider ? await this.proof.of(provider, hint.companyId) : 'there';
+    const finding = provider ? await this.#prove(provider, hint.companyId) : 'there';
     if (finding === 'unknown' && hint.tries < MOST_TRIES) await this.hints.postpone(hint);
+    else await this.hints.settle(hint);
+  }
+
+  async #prove(provider: FyndPlatformProvider, companyId: string): Promise<Finding> {
+    try {
+      return await this.proof.of(provider, companyId);
+    } catch (error) {
+      // It does not open now and will not soon: it is tried as often as a provider that is away.
+      if (!(error instanceof VaultError)) throw error;
+      this.#logger.error(error.message);
+      return 'unknown';
+    }
   }
 }

@@ -4,7 +4,7 @@ import { Database, type Run } from '../database/database.js';
 import type { UpstreamRevocation } from '../provider/token-provider.js';
 import type { Subject } from '../shared/ids.js';
 import type { Sealed } from '../shared/secret.js';
-import { ROTATION_DUE_S, type ClaimedConnection, type Connection } from './connection.js';
+import { isLeased, ROTATION_DUE_S, type ClaimedConnection, type Connection } from './connection.js';
 import { SQL } from './connection.sql.js';
 import { OUTSIDE_SQL } from './outside-change.sql.js';
 import type { FailureSettlement } from './transition.js';
@@ -228,16 +228,19 @@ export class ConnectionStore {
 
   /**
    * Revokes and erases, once `prepare` has seen what was there, in the same transaction; it says what the provider was told
-   * so far. Undefined where there is no such connection; one that was revoked before stays as it is.
+   * so far. One that was revoked before stays as it is. Undefined where there is no such connection, or it is not what was
+   * `judged` any more: with a renewal out it is another token that counts.
    */
   async revoke(
     id: string,
     reason: string,
     prepare: (former: Connection, run: Run) => Promise<UpstreamRevocation['upstream']>,
+    judged?: Connection,
   ): Promise<Connection | undefined> {
     return this.database.transaction(async (run) => {
       const [former] = await run<Connection>(OUTSIDE_SQL.lockById, [id]);
-      if (!former || former.status === 'revoked') return former;
+      if (!former || (judged && !isAsJudged(former, judged))) return undefined;
+      if (former.status === 'revoked') return former;
       const upstream = await prepare(former, run);
       return (await run<Connection>(OUTSIDE_SQL.revoke, [id, reason, upstream]))[0];
     });
@@ -280,6 +283,10 @@ export class ConnectionStore {
   async markReported(id: string, version: number): Promise<void> {
     await this.database.run(SQL.markReported, [id, version]);
   }
+}
+
+function isAsJudged(row: Connection, judged: Connection): boolean {
+  return row.leaseEpoch === judged.leaseEpoch && row.tokenVersion === judged.tokenVersion && !isLeased(row);
 }
 
 function adoptedValues(id: string, grant: AdoptedGrant): unknown[] {

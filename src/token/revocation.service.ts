@@ -62,6 +62,17 @@ export class RevocationService {
     return (await within(told, CALLER_WAITS_MS)) ?? answer(connection);
   }
 
+  /**
+   * Revokes what the provider has ended by itself; false where the connection is not what was judged any more: connected
+   * again or renewed meanwhile, or being renewed now.
+   */
+  async noteEnded(judged: Connection, reason: string): Promise<boolean> {
+    const revoked = await this.store.revoke(judged.id, reason, () => Promise.resolve('revoked'), judged);
+    if (!revoked) return false;
+    await this.store.noteRevocation(judged.id, { upstream: 'revoked', accessTokenRevoked: true });
+    return true;
+  }
+
   /** Tells providers what they are still owed. */
   @Interval(RETRY_EVERY_MS)
   async retry(): Promise<void> {
@@ -71,16 +82,21 @@ export class RevocationService {
         await this.store.noteRevocation(connectionId, { upstream: 'unsupported', accessTokenRevoked: false });
       }
       const names = this.registry.all().map(({ name }) => name);
-      for (const owed of await this.owed.takeDue(RETRIED_AT_ONCE, names)) {
-        const connection = await this.store.findById(owed.connectionId);
-        // Connected again: a provider that ends all of a client's grants at once would end the new one, too.
-        if (connection?.status === 'revoked') await this.renewer.track(this.#tell(owed, connection));
-        else await this.owed.settle(owed.id);
-      }
+      const due = await this.owed.takeDue(RETRIED_AT_ONCE, names);
+      // One that cannot be told takes no other with it.
+      const told = await Promise.allSettled(due.map((owed) => this.renewer.track(this.#retry(owed))));
+      const failed = told.find((result) => result.status === 'rejected');
+      if (failed) throw failed.reason;
     } catch (error) {
-      if (!(error instanceof Problem && error.code === 'store_unavailable')) throw error;
-      this.#logger.warn('owed revocations wait: the database is away');
+      this.#logger.warn(`owed revocations wait: ${error instanceof Error ? error.message : 'unknown error'}`);
     }
+  }
+
+  async #retry(owed: OwedRevocation): Promise<void> {
+    const connection = await this.store.findById(owed.connectionId);
+    // Connected again: a provider that ends all of a client's grants at once would end the new one, too.
+    if (connection?.status === 'revoked') await this.#tell(owed, connection);
+    else await this.owed.settle(owed.id);
   }
 
   /** Undefined where nobody can be told, or nothing was there. */
