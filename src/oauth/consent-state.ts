@@ -21,8 +21,8 @@ export interface BegunConsent {
   readonly applicationId?: string;
 }
 
-/** What the cookie is signed for, so that nothing else that we ever sign can stand in for it. */
-const AUDIENCE = 'token-broker consent';
+/** What the cookie is signed for, so that nothing else that we ever sign can stand in for it. 0.1.0 knows it, too. */
+const AUDIENCE = 'token-broker install';
 const ALGORITHM = 'HS256';
 
 /**
@@ -40,7 +40,7 @@ export class ConsentStates {
   async begin(consent: BegunConsent, publicUrl: string): Promise<{ state: string; cookie: string }> {
     const state = randomBytes(32).toString('base64url');
     const now = Math.floor(this.clock.now().getTime() / 1_000);
-    const signed = await new SignJWT({ consent, state })
+    const signed = await new SignJWT({ install: consent, state })
       .setProtectedHeader({ alg: ALGORITHM })
       .setAudience(AUDIENCE)
       .setExpirationTime(now + STATE_LIVES_S)
@@ -71,7 +71,7 @@ export class ConsentStates {
   async #verify(state: string, signed: string | undefined): Promise<BegunConsent | undefined> {
     if (signed === undefined) return undefined;
     try {
-      const { payload } = await jwtVerify<{ consent: BegunConsent; state: string }>(
+      const { payload } = await jwtVerify<{ install: BegunConsent; state: string }>(
         signed,
         this.vault.signingKey(),
         {
@@ -82,7 +82,7 @@ export class ConsentStates {
         },
       );
       // The cookie's name is a hash of the state, so an equal name with another state means a forged pair.
-      return payload.state === state ? payload.consent : undefined;
+      return payload.state === state ? payload.install : undefined;
     } catch {
       return undefined;
     }

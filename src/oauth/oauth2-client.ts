@@ -8,6 +8,8 @@ import type { Secret } from '../shared/secret.js';
 /** The library's functions ask for a server that those of ours have no use for. */
 const ANY_SERVER = { issuer: 'https://unused.invalid' };
 
+const OUT_OF_TIME: UpstreamResult = { kind: 'failed', code: 'timed_out', mayHaveActed: false };
+
 /** Asks an OAuth 2 server's endpoints as a confidential client, in the dialect that is configured. */
 export class OAuth2Client {
   /** The secret that was accepted last: tried first. */
@@ -32,8 +34,8 @@ export class OAuth2Client {
       try {
         beforeSending();
       } catch (error) {
-        // The first was refused, slowly: nothing is spent.
-        if (refused && error instanceof LeaseRanOut) return refused;
+        // The first was refused, slowly: nothing is spent, and nothing is known of the next.
+        if (refused && error instanceof LeaseRanOut) return OUT_OF_TIME;
         throw error;
       }
       const result = await this.upstream.ask(this.settings, this.#request(url, parameters, secret));

@@ -114,8 +114,8 @@ export class OAuth2Provider implements ConsentProvider {
     const { token, refreshToken } = answer;
     const company: CompanyGrant = {
       kind: 'issued',
-      // What was granted is told only where it differs from what was asked for (RFC 6749 5.1).
       token: { ...token, scopes: token.scopes ?? scopes },
+      // Never a former refresh token: it may be of another account than the one that has consented now.
       grant: () => sealable(refreshToken),
     };
     return { company, user: null };
@@ -132,7 +132,8 @@ export class OAuth2Provider implements ConsentProvider {
     const answer = readTokenResponse(result, this.#reading(parameters['grant_type'] ?? ''));
     if (!answer) return this.#judge(result, context.knownDialect !== null);
     const { token, refreshToken: replacement } = answer;
-    if (isMinted) return { kind: 'issued', token };
+    // What was granted is told only where it differs from what was asked for (RFC 6749 5.1).
+    if (isMinted) return { kind: 'issued', token: { ...token, scopes: token.scopes ?? this.scopes } };
     return {
       kind: 'issued',
       token: {
@@ -206,7 +207,11 @@ export class OAuth2Provider implements ConsentProvider {
 
   #judge(result: UpstreamResult, hasRenewed: boolean): Failure {
     const { deadGrantCodes, clientErrorCodes } = this.settings;
-    return judgeFailure(result, { deadGrantCodes, clientErrorCodes, hasRenewed });
+    const failure = judgeFailure(result, { deadGrantCodes, clientErrorCodes, hasRenewed });
+    // Where there is no grant, none is to blame.
+    return this.mintsFromCredential && failure.kind === 'grant_doubtful'
+      ? { kind: 'misconfigured', code: 'client_refused' }
+      : failure;
   }
 
   #redirectUri(): string {

@@ -147,7 +147,7 @@ describe('a callback', () => {
       const [cookie = ''] = browser.cookies;
       const token = cookie.slice(cookie.indexOf('=') + 1);
       const now = Math.floor(world.clock.now().getTime() / 1_000);
-      const claims = { consent: begun, state, aud: 'token-broker consent', iat: now, exp: now + 600 };
+      const claims = { install: begun, state, aud: 'token-broker install', iat: now, exp: now + 600 };
       const value = await make(claims, token);
       await expectRefused(changed(back, { company_id: '43' }), [`${nameOf(cookie)}=${value}`]);
     }
@@ -179,7 +179,7 @@ describe('a callback', () => {
       const { browser, back, state } = await consent('42');
       const [cookie = ''] = browser.cookies;
       const now = Math.floor(world.clock.now().getTime() / 1_000);
-      const right = { consent: { ...begun, companyId: '42' }, state, aud: 'token-broker consent' };
+      const right = { install: { ...begun, companyId: '42' }, state, aud: 'token-broker install' };
       const value = await sign({ ...right, iat: now, exp: now + 600 }, ownKey());
       expect((await visit(back, [`${nameOf(cookie)}=${value}`])).status).toBe(302);
     });

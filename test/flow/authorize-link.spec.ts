@@ -198,7 +198,7 @@ describe('an authorize-link', () => {
         new SignJWT({ ...decodeJwt(`${head}.${body}.${signature}`), ...changes })
           .setProtectedHeader({ alg: 'HS256' })
           .sign(key);
-      for (const changes of [{ aud: 'token-broker consent' }, { aud: undefined }, { exp: undefined }])
+      for (const changes of [{ aud: 'token-broker install' }, { aud: undefined }, { exp: undefined }])
         await expectNoGood(`${url}${await resigned(changes)}`);
       await asked(`${url}${await resigned({})}`);
     });

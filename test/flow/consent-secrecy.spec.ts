@@ -72,7 +72,7 @@ describe('a consent of OAuth 2', () => {
   it('has a cookie that holds no secret, only what it was begun for', async () => {
     const { consent, cookie } = await begin('crm');
     expect(decodeJwt(cookie.split('=')[1] ?? '')).toEqual({
-      aud: 'token-broker consent',
+      aud: 'token-broker install',
       exp: expect.any(Number),
       state: consent.searchParams.get('state'),
       consent: { provider: 'crm', companyId: '42', clientId: API_KEY, scopes: [] },

@@ -7,7 +7,7 @@ const DOCUMENTS = ['README.md', 'SECURITY.md', ...globSync('docs/*.md')];
 const NAMED = /`(test\/[\w/-]+\.spec\.ts)` › ([^|]+?)\s*(?=\|)/g;
 
 /** A title may lie over several lines, and be quoted in either way. */
-const squeezed = (text: string): string => text.replace(/\\?['"`‘’]/g, "").replace(/\s+/g, " ");
+const squeezed = (text: string): string => text.replace(/\\?['"`‘’]/g, '').replace(/\s+/g, ' ');
 
 describe('the documents', () => {
   it.each(DOCUMENTS)('%s names no spec that is not there', (document) => {
