@@ -65,13 +65,13 @@ export class ConnectionService {
   async renew(id: string): Promise<Connection> {
     const connection = await this.find(id);
     if (connection.status === 'revoked') throw revoked(connection);
-    if (connection.status === 'paused') {
-      throw new Problem('connection_paused', 'The connection is paused: resume it first.', {
+    if (connection.sealedGrant === null) {
+      throw new Problem('not_renewable', 'Nothing renews this token: keep a new one in its place.', {
         connection_id: id,
       });
     }
-    if (connection.sealedGrant === null) {
-      throw new Problem('not_renewable', 'Nothing renews this token: keep a new one in its place.', {
+    if (connection.status === 'paused') {
+      throw new Problem('connection_paused', 'The connection is paused: resume it first.', {
         connection_id: id,
       });
     }
