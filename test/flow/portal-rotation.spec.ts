@@ -81,7 +81,8 @@ describe('a secret that a person made', () => {
       expect([again['id'], again['rotate_by']]).toEqual([first['id'], first['rotate_by']]);
       const other = await kept(provider, company, `${company}-other`);
       expect(daysLeft(other)).toBeCloseTo(90, 2);
-    });
+    },
+  );
 });
 
 describe('the list of what is to be replaced', () => {
