@@ -28,6 +28,10 @@ export interface ProviderSurroundings {
 /** Where a provider tells no lifetime, this counts unless the file says otherwise: what Fynd's documents name. */
 const TOKEN_TTL_S = 3_600;
 
+const DAY_MS = 86_400_000;
+/** Ten years; what is put off for longer is never done. */
+const MOST_ROTATE_AFTER_D = 3_650;
+
 /** Parameters that the protocol itself sends: written in the file, they would break it unseen. */
 const PROTOCOL_PARAMETERS =
   /^(client_id|client_secret|redirect_uri|response_type|scope|state|code|code_verifier|code_challenge|code_challenge_method|grant_type|refresh_token)$/;
@@ -187,7 +191,9 @@ export class ProviderReader {
     const timeoutMs = parseDuration(shape.timeout ?? '10s') ?? 0;
     if (timeoutMs < 100 || timeoutMs > 60_000) this.#lines.push('timeout must lie between 100ms and 60s');
     const rotateAfterMs = parseDuration(shape.rotate_after ?? '90d') ?? 0;
-    if (rotateAfterMs < 86_400_000) this.#lines.push('rotate_after must be at least 1d');
+    if (rotateAfterMs < DAY_MS || rotateAfterMs > MOST_ROTATE_AFTER_D * DAY_MS) {
+      this.#lines.push(`rotate_after must lie between 1d and ${MOST_ROTATE_AFTER_D}d`);
+    }
     return {
       name: this.name,
       rotation: shape.rotation ?? rotation,

@@ -58,6 +58,7 @@ export interface HeaderSettings {
 
 export interface OAuth2Settings extends SharedProviderSettings {
   readonly kind: 'oauth2';
+  readonly baseUrl: string;
   /** Where to discover what is not written one by one (RFC 8414); null: nowhere. As it was written. */
   readonly issuer: string | null;
   readonly authorizeUrl: string | null;

@@ -12,31 +12,13 @@ import {
   IsObject,
   IsOptional,
   IsString,
-  IsUrl,
   Matches,
   Max,
   MaxLength,
   Min,
   ValidateNested,
 } from 'class-validator';
-
-const WEB_ADDRESS = {
-  protocols: ['http', 'https'],
-  require_protocol: true,
-  require_tld: false,
-  disallow_auth: true,
-  allow_query_components: false,
-  allow_fragments: false,
-};
-const IsAddress = (): PropertyDecorator =>
-  IsUrl(WEB_ADDRESS, { message: 'must be an http(s) address without user, query or fragment' });
-
-/** An endpoint may have a query of its own (RFC 6749 3.1). */
-const IsEndpoint = (): PropertyDecorator =>
-  IsUrl(
-    { ...WEB_ADDRESS, allow_query_components: true },
-    { message: 'must be an http(s) address without user or fragment' },
-  );
+import { IsAddress, IsEndpoint } from './web-address.js';
 
 const DURATION = /^\d{1,9}(ms|s|m|h|d)$/;
 
@@ -45,6 +27,10 @@ const NumberFromText = (): PropertyDecorator =>
   Transform(({ value }: { value: unknown }) =>
     typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value,
   );
+
+/** A variable can only be a text; anything but these two is for the validator to refuse. */
+const BooleanFromText = (): PropertyDecorator =>
+  Transform(({ value }: { value: unknown }) => (value === 'true' ? true : value === 'false' ? false : value));
 
 /** Lists may be written as YAML lists or, from a variable, separated by commas. */
 const ListFromText = (): PropertyDecorator =>
@@ -78,6 +64,19 @@ export class HeaderShape {
   scheme?: string;
 }
 
+const A_HEADER = 'must be a map like { name: Authorization, scheme: Bearer }';
+
+/** A map; a list of them would pass as one, and be read as nothing. */
+const IsHeader = (): PropertyDecorator => (target, property) => {
+  for (const rule of [
+    Type(() => HeaderShape),
+    ValidateNested({ message: A_HEADER }),
+    IsObject({ message: A_HEADER }),
+    IsOptional(),
+  ])
+    rule(target, property);
+};
+
 /** What every provider in `PROVIDERS_FILE` may say; the names are those of the file. */
 export class ProviderShape {
   @IsString() kind!: string;
@@ -87,7 +86,7 @@ export class ProviderShape {
   @IsOptional() @Matches(DURATION, { message: 'must be a duration like 90d' }) rotate_after?: string;
   @IsOptional() @Matches(DURATION, { message: 'must be a duration like 10s' }) timeout?: string;
   @IsOptional() @Matches(/^[1-9]\d{0,5}\/s$/, { message: 'must be a rate like 50/s' }) rate?: string;
-  @IsOptional() @IsInt() @Min(1) @Max(1_000) concurrency?: number;
+  @NumberFromText() @IsOptional() @IsInt() @Min(1) @Max(1_000) concurrency?: number;
   @IsOptional()
   @IsArray()
   @ArrayMinSize(2)
@@ -96,8 +95,8 @@ export class ProviderShape {
   @Min(0.1, { each: true })
   @Max(0.95, { each: true })
   renew_between?: [number, number];
-  @IsOptional() @IsBoolean() allow_private?: boolean;
-  @IsOptional() @IsAddress() public_url?: string;
+  @BooleanFromText() @IsOptional() @IsBoolean() allow_private?: boolean;
+  @EmptyIsAbsent() @IsOptional() @IsAddress() public_url?: string;
 }
 
 export class FyndPlatformShape extends ProviderShape {
@@ -108,7 +107,7 @@ export class FyndPlatformShape extends ProviderShape {
   @IsOptional() @IsIn(['offline', 'online', 'both']) access_mode?: FyndAccessMode;
   @IsOptional() @IsIn(['auto', 'document', 'library']) renewal?: FyndRenewal;
   @EmptyIsAbsent() @IsOptional() @IsAddress() ui_url?: string;
-  @IsOptional() @IsBoolean() auto_install?: boolean;
+  @BooleanFromText() @IsOptional() @IsBoolean() auto_install?: boolean;
 }
 
 export class KonnectShape extends ProviderShape {
@@ -123,10 +122,10 @@ export class KonnectShape extends ProviderShape {
 
 export class OAuth2Shape extends ProviderShape {
   @EmptyIsAbsent() @IsOptional() @IsAddress() base_url?: string;
-  @IsOptional() @IsAddress() issuer?: string;
-  @IsOptional() @IsEndpoint() authorize_url?: string;
-  @IsOptional() @IsEndpoint() token_url?: string;
-  @IsOptional() @IsEndpoint() revocation_url?: string;
+  @EmptyIsAbsent() @IsOptional() @IsAddress() issuer?: string;
+  @EmptyIsAbsent() @IsOptional() @IsEndpoint() authorize_url?: string;
+  @EmptyIsAbsent() @IsOptional() @IsEndpoint() token_url?: string;
+  @EmptyIsAbsent() @IsOptional() @IsEndpoint() revocation_url?: string;
   @IsString() @IsNotEmpty() @MaxLength(500) client_id!: string;
   @IsOptional() @IsString() @IsNotEmpty() @MaxLength(2_000) client_secret?: string;
   @Transform(({ value }: { value: unknown }) =>
@@ -144,18 +143,18 @@ export class OAuth2Shape extends ProviderShape {
   @IsOptional() @IsIn(['authorization_code', 'client_credentials']) grant?: OAuth2Grant;
   @ListFromText() @IsOptional() @IsArray() @IsString({ each: true }) scopes?: string[];
   @IsOptional() @IsString() @IsIn([' ', ',']) scope_separator?: string;
-  @IsOptional() @IsBoolean() pkce?: boolean;
+  @BooleanFromText() @IsOptional() @IsBoolean() pkce?: boolean;
   @IsOptional() @IsObject() authorize_params?: Record<string, unknown>;
   @IsOptional() @IsObject() token_params?: Record<string, unknown>;
-  @IsOptional() @IsBoolean() refresh_with_redirect_uri?: boolean;
+  @BooleanFromText() @IsOptional() @IsBoolean() refresh_with_redirect_uri?: boolean;
   @NumberFromText() @IsOptional() @IsInt() @Min(1) @Max(315_360_000) token_ttl?: number;
-  @IsOptional() @ValidateNested() @Type(() => HeaderShape) header?: HeaderShape;
+  @IsHeader() header?: HeaderShape;
   @EmptyIsAbsent() @IsOptional() @IsAddress() ui_url?: string;
 }
 
 export class PortalShape extends ProviderShape {
   @EmptyIsAbsent() @IsOptional() @IsAddress() base_url?: string;
-  @IsOptional() @ValidateNested() @Type(() => HeaderShape) header?: HeaderShape;
+  @IsHeader() header?: HeaderShape;
 }
 
 /** May the same refresh token be sent twice? `none` and `grace`: yes; `strict` and `unknown`: no. */

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { parseDocument, type Document } from 'yaml';
+import { parseDocument, type Document, type YAMLError } from 'yaml';
 import { Environment } from './environment.js';
 import { ConfigurationError, Mistakes } from './mistakes.js';
 import { ProviderReader, type ProviderSurroundings } from './provider-reader.js';
@@ -49,11 +49,7 @@ function parseYaml(path: string): Record<string, Texts> {
   }
   const document = parseDocument(text);
   const fault = document.errors[0];
-  // Its message would quote the line, and a line may hold a secret.
-  if (fault)
-    throw new ConfigurationError([
-      `${path}: line ${fault.linePos?.[0].line ?? '?'}: not YAML (${fault.code})`,
-    ]);
+  if (fault) throw new ConfigurationError([`${path}: ${explainYaml(fault, text)}`]);
   const { providers, ...rest } = toValue(path, document);
   const isMap = (value: unknown): value is Texts =>
     typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -61,6 +57,14 @@ function parseYaml(path: string): Record<string, Texts> {
     throw new ConfigurationError([`${path}: must hold "providers:" alone, and under it a map per provider`]);
   }
   return providers as Record<string, Texts>;
+}
+
+/** The parser's own message would quote the line, and a line may hold a secret. */
+function explainYaml({ code, linePos }: YAMLError, text: string): string {
+  const line = linePos?.[0].line;
+  const isBraced = line !== undefined && /[[{].*\$\{/.test(text.split('\n')[line - 1] ?? '');
+  const hint = isBraced ? "; inside of [ ] and { } a variable is to be quoted: ['${NAME}']" : '';
+  return `line ${line ?? '?'}: not YAML (${code})${hint}`;
 }
 
 /** Aliases are resolved here: one without its anchor, or inside of it, is a mistake like any other. */
@@ -110,5 +114,6 @@ function refuseTwins(providers: readonly ProviderSettings[]): void {
 /** What must differ between two providers: a client, and where it is registered. */
 function registrationOf(provider: ProviderSettings): string | null {
   if (provider.kind === 'fynd-platform') return `fynd ${provider.apiKey} ${new URL(provider.baseUrl).origin}`;
-  return provider.kind === 'oauth2' ? `oauth2 ${provider.clientId} ${provider.baseUrl}` : null;
+  if (provider.kind === 'oauth2') return `oauth2 ${provider.clientId} ${new URL(provider.baseUrl).href}`;
+  return null;
 }

@@ -1,5 +1,6 @@
 import { Transform } from 'class-transformer';
-import { IsIn, IsInt, IsOptional, IsString, IsUrl, Matches, Max, Min } from 'class-validator';
+import { IsIn, IsInt, IsOptional, IsString, Matches, Max, Min } from 'class-validator';
+import { IsAddress } from './web-address.js';
 
 const LISTENER = 'must be a port from 0 to 65535 (0 picks a free one) or off';
 
@@ -57,19 +58,7 @@ export class Variables {
   })
   TRUSTED_PROXIES?: string;
 
-  @IsOptional()
-  @IsUrl(
-    {
-      protocols: ['http', 'https'],
-      require_protocol: true,
-      require_tld: false,
-      disallow_auth: true,
-      allow_query_components: false,
-      allow_fragments: false,
-    },
-    { message: 'must be an http(s) address without user, query or fragment' },
-  )
-  PUBLIC_URL?: string;
+  @IsOptional() @IsAddress() PUBLIC_URL?: string;
 
   @IsOptional() @IsString() DATABASE_CA_FILE?: string;
 

@@ -1,6 +1,7 @@
 import type { FyndPlatformSettings } from '../config/provider-settings.js';
 import {
   LeaseRanOut,
+  type FailureCode,
   type IssuedToken,
   type OfferedGrant,
   type Outcome,
@@ -37,6 +38,13 @@ type Dialect = 'document' | 'library';
 
 /** Statuses that may mean no more than: not in this dialect. */
 const WRONG_DIALECT = new Set([400, 404, 405, 415]);
+
+/** What a refused dialect comes to where no dialect but that can be spoken. */
+const MAY_MEAN_DIALECT: ReadonlySet<FailureCode> = new Set([
+  'refused_without_code',
+  'request_refused',
+  'endpoint_gone',
+]);
 
 /** Fynd Platform, for extensions: a company's offline token, its users' online tokens, or both. */
 export class FyndPlatformProvider implements ConsentProvider {
@@ -275,9 +283,12 @@ function isRefusedDialect({
   return !isProven || result.status !== 400;
 }
 
-/** One grant that came without a code, and cannot speak the dialect that all others renew in, is no fault of ours. */
+/**
+ * One grant that came without a code, and cannot speak the dialect that all others renew in, is no fault of ours. A client
+ * that is refused, or an address that leads elsewhere, is: that would be so for all of them.
+ */
 function aboutThisGrant(outcome: Outcome, grant: FyndGrant, { knownDialect }: RenewalContext): Outcome {
   if (outcome.kind !== 'misconfigured' || grant.code !== undefined || knownDialect !== 'document')
     return outcome;
-  return { kind: 'grant_doubtful', code: outcome.code };
+  return MAY_MEAN_DIALECT.has(outcome.code) ? { kind: 'grant_doubtful', code: outcome.code } : outcome;
 }

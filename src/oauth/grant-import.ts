@@ -21,14 +21,14 @@ const NO_TOKEN = { message: 'must be a token: printable ASCII without spaces' };
 /** A grant that was obtained elsewhere, as it is imported. */
 class ImportShape {
   @IsString() @Matches(TOKEN, NO_TOKEN) @MaxLength(16_384) refresh_token!: string;
-  @IsOptional() @IsString() @Matches(TOKEN, NO_TOKEN) @MaxLength(16_384) access_token?: string;
-  @IsOptional() @IsInt() @Min(1) @Max(315_360_000) expires_in?: number;
+  @IsOptional() @IsString() @Matches(TOKEN, NO_TOKEN) @MaxLength(16_384) access_token?: string | null;
+  @IsOptional() @IsInt() @Min(1) @Max(315_360_000) expires_in?: number | null;
   @IsOptional()
   @IsArray()
   @ArrayMaxSize(200)
   @Matches(/^[\x21-\x7e]{1,256}$/, { each: true, message: 'must be scopes' })
-  scopes?: string[];
-  @IsOptional() @IsBoolean() paused?: boolean;
+  scopes?: string[] | null;
+  @IsOptional() @IsBoolean() paused?: boolean | null;
 }
 
 /**
@@ -43,24 +43,25 @@ export function readImport(
   fallbackSeconds: number,
   keep: (refreshToken: string) => Secret,
 ): OfferedGrant {
-  const { refresh_token, access_token, expires_in, scopes, paused } = readBody(ImportShape, body);
-  if (expires_in !== undefined && access_token === undefined) {
+  const shape = readBody(ImportShape, body);
+  const { refresh_token, access_token: accessToken = null, expires_in: expiresIn = null } = shape;
+  if (expiresIn !== null && accessToken === null) {
     throw invalid('expires_in', 'goes with access_token: it says how long that one lives');
   }
   return {
     grant: keep(refresh_token),
     credential: null,
     token:
-      access_token === undefined
+      accessToken === null
         ? null
         : {
-            accessToken: new Secret(access_token),
+            accessToken: new Secret(accessToken),
             tokenType: 'Bearer',
-            lifetimeSeconds: expires_in ?? fallbackSeconds,
-            lifetimeAssumed: expires_in === undefined,
+            lifetimeSeconds: expiresIn ?? fallbackSeconds,
+            lifetimeAssumed: expiresIn === null,
           },
-    scopes: scopes ?? null,
+    scopes: shape.scopes ?? null,
     verify: false,
-    paused: paused ?? false,
+    paused: shape.paused ?? false,
   };
 }

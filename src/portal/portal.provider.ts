@@ -8,7 +8,6 @@ import {
   IsString,
   Matches,
   MaxLength,
-  ValidateIf,
 } from 'class-validator';
 import type { PortalSettings } from '../config/provider-settings.js';
 import { readBody } from '../http/validation.js';
@@ -23,6 +22,10 @@ import type { Clock } from '../shared/clock.js';
 import { invalid } from '../shared/problem.js';
 import { Secret } from '../shared/secret.js';
 
+const A_TIME = 'must be a date and time with its offset, like 2027-01-31T00:00:00Z';
+/** RFC 3339 5.6, without leap seconds: ISO 8601 has more forms than a Date can be made of, weeks for one. */
+const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/;
+
 /** A token as a person copied it out of the portal. */
 class PortalTokenShape {
   @IsString()
@@ -35,17 +38,12 @@ class PortalTokenShape {
   @IsArray()
   @ArrayMaxSize(200)
   @Matches(/^[\x21-\x7e]{1,256}$/, { each: true, message: 'must be scopes' })
-  scopes?: string[];
-  @ValidateIf((shape: PortalTokenShape) => shape.expires_at !== null && shape.expires_at !== undefined)
-  @Matches(/T.*(Z|[+-]\d{2}:?\d{2})$/i, {
-    message: 'must be a date and time with its offset, like 2027-01-31T00:00:00Z',
-  })
-  @IsISO8601(
-    { strict: true },
-    { message: 'must be a date and time with its offset, like 2027-01-31T00:00:00Z' },
-  )
+  scopes?: string[] | null;
+  @IsOptional()
+  @IsISO8601({ strict: true }, { message: A_TIME })
+  @Matches(TIME, { message: A_TIME })
   expires_at?: string | null;
-  @IsOptional() @IsBoolean() shared_externally?: boolean;
+  @IsOptional() @IsBoolean() shared_externally?: boolean | null;
 }
 
 /**
@@ -79,7 +77,8 @@ export class PortalProvider implements TokenProvider {
 
   readOffer(body: unknown): OfferedGrant {
     const shape = readBody(PortalTokenShape, body);
-    const { token, token_type: type, scopes = [], shared_externally: sharedExternally = false } = shape;
+    const { token, token_type: type } = shape;
+    const sharedExternally = shape.shared_externally ?? false;
     const expiresAt = shape.expires_at ? new Date(shape.expires_at) : null;
     const lifetimeMs = expiresAt && expiresAt.getTime() - this.clock.now().getTime();
     if (lifetimeMs !== null && lifetimeMs <= 0)
@@ -97,7 +96,7 @@ export class PortalProvider implements TokenProvider {
         lifetimeSeconds: lifetimeMs === null ? null : lifetimeMs / 1_000,
         lifetimeAssumed: false,
       },
-      scopes,
+      scopes: shape.scopes ?? [],
       verify: false,
       type,
       sharedExternally,

@@ -47,31 +47,28 @@ export class ConnectionService {
   /** Served while its token lives, and not renewed; again is no error. Throws a Problem where there is nothing to pause. */
   async pause(id: string): Promise<Connection> {
     const paused = (await this.store.pause(id)) ?? (await this.find(id));
-    if (paused.status === 'revoked') throw revoked(paused);
-    if (paused.status !== 'reauthorization_required') return paused;
-    throw new Problem('reauthorization_required', 'The grant is dead: there is nothing to pause.', {
-      connection_id: id,
-    });
+    return living(paused);
   }
 
-  /** Renewed again, and looked at at once; where it was not paused, nothing happens. */
+  /**
+   * Renewed again, and looked at at once; where it was not paused, nothing happens. Throws a Problem where there is nothing
+   * to renew.
+   */
   async resume(id: string): Promise<Connection> {
-    const resumed = (await this.store.resume(id)) ?? (await this.find(id));
-    if (resumed.status === 'revoked') throw revoked(resumed);
-    return resumed;
+    return living((await this.store.resume(id)) ?? (await this.find(id)));
   }
 
   /** Tries to renew now, whatever the calendar or a backoff says; `lastError` of what comes back tells whether it worked. */
   async renew(id: string): Promise<Connection> {
     const connection = await this.find(id);
     if (connection.status === 'revoked') throw revoked(connection);
-    if (connection.status === 'paused') {
-      throw new Problem('connection_paused', 'The connection is paused: resume it first.', {
+    if (connection.sealedGrant === null) {
+      throw new Problem('not_renewable', 'Nothing renews this token: keep a new one in its place.', {
         connection_id: id,
       });
     }
-    if (connection.sealedGrant === null) {
-      throw new Problem('not_renewable', 'Nothing renews this token: keep a new one in its place.', {
+    if (connection.status === 'paused') {
+      throw new Problem('connection_paused', 'The connection is paused: resume it first.', {
         connection_id: id,
       });
     }
@@ -81,6 +78,15 @@ export class ConnectionService {
       retry_after: 1,
     });
   }
+}
+
+function living(connection: Connection): Connection {
+  const { id, status } = connection;
+  if (status === 'revoked') throw revoked(connection);
+  if (status !== 'reauthorization_required') return connection;
+  throw new Problem('reauthorization_required', 'The grant is dead: the seller has to connect again.', {
+    connection_id: id,
+  });
 }
 
 function revoked({ id }: Connection): Problem {

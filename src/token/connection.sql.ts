@@ -151,7 +151,7 @@ export const SQL = {
              report_spacing_s = case
                when reported_at is null or broker_now() > reported_at + ${seconds('report_spacing_s')} + interval '10 minutes'
                then 10 else least(greatest(report_spacing_s, 5) * 2, 600) end
-           where id = $1 and token_version = $2
+           where id = $1 and token_version = $2 and status in ('active', 'suspect')
              and (reported_at is null or broker_now() >= reported_at + ${seconds('report_spacing_s')})
            returning id`,
   },

@@ -19,6 +19,9 @@ const ADOPT_GRANT = `
   scopes = coalesce($5::text[], c.scopes), upstream_revocation = null, credential_type = $7, shared_externally = $8,
   updated_at = broker_now()`;
 
+/** The token in hand was refused, and nothing renews it. */
+const IS_REPORTED = `(c.sealed_grant is null and c.reported_version = c.token_version)`;
+
 /** Null where it is to stay paused: a paused connection is claimed by nobody. */
 const unlessPaused = (time: string): string =>
   `case when coalesce($6::boolean, c.status = 'paused') then null else ${time} end`;
@@ -82,23 +85,30 @@ export const OUTSIDE_SQL = {
            ${tellReplicas('kept')}`,
   },
 
-  /** Looked at at once: who knows what happened to the grant meanwhile. */
+  /** Looked at at once: who knows what happened to the grant meanwhile. What it was suspected of before, it still is. */
   resume: {
     text: `with kept as (
-             update connections c set status = 'active', status_reason = null,
+             update connections c set
+               status = case when ${IS_REPORTED} or c.refusals > 0 then 'suspect' else 'active' end,
+               status_reason = case when ${IS_REPORTED} then 'reported' when c.refusals > 0 then c.last_error end,
                renew_at = case when c.sealed_grant is null then null else broker_now() end, updated_at = broker_now()
              where c.id = $1 and c.status = 'paused'
              returning ${columns('c')})
            ${tellReplicas('kept')}`,
   },
 
-  /** Nothing renews it and it was refused: an alarm, and no reason to serve it to nobody. Once a version, $2. */
+  /**
+   * Nothing renews it and it was refused before its end: an alarm, and no reason to serve it to nobody. Once a version, $2.
+   */
   markSuspect: {
     text: `with kept as (
-             update connections c set status = 'suspect', status_reason = 'reported', reported_version = $2,
-               reported_at = broker_now(), updated_at = broker_now()
-             where c.id = $1 and c.token_version = $2
-               and (c.status = 'active' or (c.status = 'suspect' and c.reported_version is distinct from $2))
+             update connections c set
+               status = case when c.status = 'paused' then 'paused' else 'suspect' end,
+               status_reason = case when c.status = 'paused' then c.status_reason else 'reported' end,
+               reported_version = $2, reported_at = broker_now(), updated_at = broker_now()
+             where c.id = $1 and c.token_version = $2 and c.reported_version is distinct from $2
+               and c.status in ('active', 'suspect', 'paused')
+               and (c.expires_at is null or c.expires_at > broker_now())
              returning ${columns('c')})
            ${tellReplicas('kept')}`,
   },

@@ -5,7 +5,7 @@ import type { TokenProvider } from '../provider/token-provider.js';
 import type { Subject } from '../shared/ids.js';
 import { Problem, type ProblemCode, type ProblemExtensions } from '../shared/problem.js';
 import { Metrics } from '../telemetry/metrics.js';
-import { isLeased, type Connection } from './connection.js';
+import { isLeased, isReported, type Connection } from './connection.js';
 import { ConnectionStore } from './connection.store.js';
 import {
   failureProblem,
@@ -30,7 +30,7 @@ const DETAILS: Partial<Record<ProblemCode, string>> = {
   reauthorization_required:
     'The grant is dead and no token satisfies the request: the seller has to connect again.',
   scope_missing: 'The grant lacks a scope that was asked for: the seller has to grant it.',
-  ttl_unsatisfiable: "min_ttl is more than 90 % of the lifetime of this provider's tokens: ask for less.",
+  ttl_unsatisfiable: 'No token that can be had lives that long: max_ttl says how much min_ttl may ask for.',
   connection_paused: 'The connection is paused and its token is too short: resume it.',
   connection_revoked:
     'The connection was revoked here, or the extension uninstalled: the seller has to install again, or an operator to keep a credential.',
@@ -94,8 +94,8 @@ export class TokenService {
         caller,
       );
     }
-    if (connection.status === 'paused') return this.#serve(provider, connection, wish, caller, PAUSED);
     if (!provider.renews) return this.#alarm(provider, connection, caller);
+    if (connection.status === 'paused') return this.#serve(provider, connection, wish, caller, PAUSED);
     if (await this.store.acceptReport(connection.id, version)) {
       return this.#renewed(provider, await this.renewer.renew(connection, version), version, caller);
     }
@@ -108,14 +108,16 @@ export class TokenService {
 
   /** The company's own only where the caller may read that, too; else it is as if it were not there. */
   async #find(subject: Subject, orCompany: boolean, caller: Caller): Promise<Connection> {
-    const company = { ...subject, locationId: null };
-    const mayFallBack = orCompany && caller.permits('token:read', resourceOf(company));
     const own = await this.store.findBySubject(subject);
-    const found = own ?? (mayFallBack ? await this.store.findBySubject(company) : undefined);
-    if (found?.credentialType === 'personal' && !caller.permits('token:read-personal', resourceOf(found))) {
+    if (own && !mayHavePersonal(own, caller)) {
       throw new Problem('forbidden', 'This caller lacks the permission token:read-personal.');
     }
-    if (found) return found;
+    if (own) return own;
+    const company = { ...subject, locationId: null };
+    if (orCompany && caller.permits('token:read', resourceOf(company))) {
+      const found = await this.store.findBySubject(company);
+      if (found && mayHavePersonal(found, caller)) return found;
+    }
     const whose = subject.locationId === null ? 'company' : 'location';
     throw new Problem(
       'connection_not_found',
@@ -217,10 +219,17 @@ function served(
 ): Served {
   const reason = stale
     ? `The last renewal failed (${connection.lastError}); this token is still valid.`
-    : connection.status === 'suspect' && !provider.renews
+    : isReported(connection) && !provider.renews
       ? SUSPECT
       : null;
   return { connection, provider, stale, warning: warning ?? reason };
+}
+
+/** A personal token is its person's right, and no other's: it takes a permission of its own. */
+function mayHavePersonal(connection: Connection, caller: Caller): boolean {
+  return (
+    connection.credentialType !== 'personal' || caller.permits('token:read-personal', resourceOf(connection))
+  );
 }
 
 function tooSoon(connection: Connection, version: number): string | null {

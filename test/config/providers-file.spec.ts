@@ -1,18 +1,8 @@
-import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, describe, expect, it } from '@jest/globals';
-import { Environment } from '../../src/config/environment.js';
-import { ConfigurationError } from '../../src/config/mistakes.js';
-import { readSettings, type Settings } from '../../src/config/settings.js';
+import { describe, expect, it } from '@jest/globals';
+import type { Settings } from '../../src/config/settings.js';
+import type { Json } from '../support/http.js';
+import { mistakes, useProvidersReader } from '../support/providers-reader.js';
 
-type Texts = Record<string, unknown>;
-
-const LEAST = {
-  DATABASE_URL: 'postgres://u:test-secret-pw@127.0.0.1:5432/broker',
-  ENCRYPTION_KEYS: `k1:${randomBytes(32).toString('base64')}`,
-};
 const FYND = {
   kind: 'fynd-platform',
   base_url: 'https://api.example',
@@ -22,32 +12,17 @@ const FYND = {
 const KONNECT = { kind: 'konnect', base_url: 'https://shop.extensions.example' };
 
 describe('the providers', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'token-broker-providers-'));
-  const path = join(folder, 'providers.yaml');
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-  /** Reads a file that holds this; JSON is YAML. */
-  function readFile(content: string | Texts, variables: Record<string, string> = {}): Settings {
-    writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
-    return readSettings(new Environment({ ...LEAST, PROVIDERS_FILE: path, ...variables }));
-  }
-  const read = (providers: Texts, variables: Record<string, string> = {}): Settings =>
-    readFile({ providers }, variables);
-
-  function mistakes(work: () => unknown): readonly string[] {
-    try {
-      work();
-    } catch (error) {
-      if (error instanceof ConfigurationError) return error.lines;
-      throw error;
-    }
-    return [];
-  }
+  const reader = useProvidersReader();
+  const { path } = reader;
+  const read = (providers: Json, variables: Record<string, string> = {}): Settings =>
+    reader.read(providers, variables);
 
   it('take a default for everything that the file does not say', () => {
     const [fynd, konnect] = read({ fynd: FYND, konnect: KONNECT }).providers;
     const shared = {
       deadGrantCodes: [],
+      clientErrorCodes: [],
+      rotateAfterSeconds: 90 * 86_400,
       timeoutMs: 10_000,
       ratePerSecond: 50,
       concurrency: 20,
@@ -64,8 +39,10 @@ describe('the providers', () => {
       apiKey: 'extension-1',
       apiSecret: expect.objectContaining({ current: expect.anything() }),
       scopes: [],
+      accessMode: 'offline',
       renewal: 'auto',
       uiUrl: null,
+      autoInstall: false,
     });
     expect(konnect).toEqual({
       ...shared,
@@ -111,16 +88,25 @@ describe('the providers', () => {
     });
   });
 
-  it('take ${NAME} and ${NAME:-default} from the environment, numbers and lists too', () => {
+  it('take ${NAME} and ${NAME:-default} from the environment, numbers, lists and booleans too', () => {
     const konnect = { ...KONNECT, base_url: 'https://${SHOP}.example', token_ttl: '${TTL:-60}' };
-    const fynd = { ...FYND, scopes: '${SCOPES:-a, b,}' };
+    const fynd = {
+      ...FYND,
+      scopes: '${SCOPES:-a, b,}',
+      auto_install: '${AUTO:-false}',
+      public_url: '${URL:-}',
+    };
     expect(read({ konnect, fynd }, { SHOP: 'one' }).providers).toMatchObject([
       { baseUrl: 'https://one.example', tokenTtlSeconds: 60 },
-      { scopes: ['a', 'b'] },
+      { scopes: ['a', 'b'], autoInstall: false, publicUrl: 'http://127.0.0.1:8081' },
     ]);
-    expect(read({ konnect, fynd }, { SHOP: 'two', TTL: '90', SCOPES: 'c' }).providers).toMatchObject([
+    const variables = { SHOP: 'two', TTL: '90', SCOPES: 'c', AUTO: 'true', URL: 'https://ext.example' };
+    expect(read({ konnect, fynd }, variables).providers).toMatchObject([
       { baseUrl: 'https://two.example', tokenTtlSeconds: 90 },
-      { scopes: ['c'] },
+      { scopes: ['c'], autoInstall: true, publicUrl: 'https://ext.example' },
+    ]);
+    expect(mistakes(() => read({ fynd }, { AUTO: 'yes' }))).toEqual([
+      'provider "fynd": auto_install must be a boolean value',
     ]);
   });
 
@@ -133,31 +119,15 @@ describe('the providers', () => {
     ]);
   });
 
-  it('as they are shipped read their variables, and need all that are required', () => {
-    const shipped = (variables: Record<string, string>): Settings =>
-      readSettings(new Environment({ ...LEAST, ...variables }));
-    expect(shipped({ FYND_API_KEY: 'k', FYND_API_SECRET: 'test-secret' }).providers).toMatchObject([
-      { name: 'fynd', baseUrl: 'https://api.fynd.com', scopes: [], renewal: 'auto', uiUrl: null },
-    ]);
-    const all = { FYND_SCOPES: 'a,b', FYND_RENEWAL: 'document', FYND_UI_URL: 'https://ui.example' };
-    const konnect = { KONNECT_BASE_URL: 'https://k.example', KONNECT_TOKEN_TTL: '120' };
-    expect(
-      shipped({ FYND_API_KEY: 'k', FYND_API_SECRET: 'test-secret', ...all, ...konnect }).providers,
-    ).toMatchObject([
-      { scopes: ['a', 'b'], renewal: 'document', uiUrl: 'https://ui.example' },
-      { name: 'konnect', baseUrl: 'https://k.example', tokenTtlSeconds: 120 },
-    ]);
-    expect(mistakes(() => shipped({ FYND_API_KEY: 'k' }))).toHaveLength(1);
-  });
-
   const ADDRESS = 'must be an http(s) address without user, query or fragment';
-  it.each<[Texts, string]>([
-    [{ ...KONNECT, kind: 'other' }, 'kind must be one of fynd-platform, konnect'],
+  it.each<[Json, string]>([
+    [{ ...KONNECT, kind: 'other' }, 'kind must be one of fynd-platform, konnect, oauth2, portal'],
     [{ ...KONNECT, colour: 'red' }, 'colour is no setting of this kind'],
     [{ ...KONNECT, api_key: 'k' }, 'api_key is no setting of this kind'],
     [{ ...KONNECT, base_url: 'konnect.example' }, `base_url ${ADDRESS}`],
     [{ ...KONNECT, base_url: 'https://u:test-secret@k.example' }, `base_url ${ADDRESS}`],
     [{ ...KONNECT, base_url: 'https://k.example/?a=test-secret' }, `base_url ${ADDRESS}`],
+    [{ ...KONNECT, base_url: 'https://a.b.0x' }, `base_url ${ADDRESS}`],
     [{ ...KONNECT, public_url: 'k.example' }, `public_url ${ADDRESS}`],
     [{ ...KONNECT, timeout: '10' }, 'timeout must be a duration like 10s'],
     [{ ...KONNECT, timeout: '50ms' }, 'timeout must lie between 100ms and 60s'],
@@ -168,10 +138,6 @@ describe('the providers', () => {
     [{ ...KONNECT, renew_between: [0.8, 0.6] }, 'renew_between must go from the smaller to the larger'],
     [{ ...KONNECT, token_path: 'token' }, 'token_path must be a path that begins with /'],
     [{ ...KONNECT, credentials_in: 'body' }, 'credentials_in: body needs method: POST'],
-    [
-      { ...FYND, access_mode: 'online' },
-      'access_mode must be offline: online sessions are not served by this release',
-    ],
     [{ ...FYND, ui_url: 'javascript:alert(1)' }, `ui_url ${ADDRESS}`],
   ])('refuse %j in one line, without a secret', (provider, line) => {
     expect(mistakes(() => read({ crm: provider }))).toEqual([`provider "crm": ${line}`]);
@@ -180,6 +146,10 @@ describe('the providers', () => {
   it.each<[string, string]>([
     ['providers: [', `${path}: line 1: not YAML (BAD_INDENT)`],
     ['a: 1\nproviders:\n  x: "test-secret\n', `${path}: line 4: not YAML (MISSING_CHAR)`],
+    [
+      "providers:\n  x: { kind: konnect, base_url: '${URL}' }\n  y: { kind: konnect, base_url: ${URL} }",
+      `${path}: line 3: not YAML (UNEXPECTED_TOKEN); inside of [ ] and { } a variable is to be quoted: ['\${NAME}']`,
+    ],
     ['providers: []', `${path}: must hold "providers:" alone, and under it a map per provider`],
     [
       'providers: { x: test-secret }',
@@ -188,7 +158,7 @@ describe('the providers', () => {
     ['{}', `${path}: must hold "providers:" alone, and under it a map per provider`],
     ['providers: { "A B": { kind: konnect } }', `${path}: "A B" is no provider name: use a-z 0-9 _ -`],
   ])('refuse a file that holds %j', (content, line) => {
-    const lines = mistakes(() => readFile(content));
+    const lines = mistakes(() => reader.readFile(content));
     expect(lines).toEqual([line.replace(/line \d+: not YAML.*/, lines[0]?.slice(path.length + 2) ?? '')]);
     expect(lines.join()).not.toContain('test-secret');
   });
@@ -204,7 +174,7 @@ describe('the providers', () => {
   });
 
   describe('in production', () => {
-    const at = (base_url: string, more: Texts = {}): Texts => ({ one: { ...KONNECT, base_url, ...more } });
+    const at = (base_url: string, more: Json = {}): Json => ({ one: { ...KONNECT, base_url, ...more } });
     const PLAIN =
       'provider "one": base_url is plain http, which would show every secret on the way: use https, or set ALLOW_INSECURE_HTTP=true';
     const PRIVATE = 'provider "one": base_url is a private address: set allow_private: true if that is meant';

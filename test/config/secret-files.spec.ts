@@ -91,8 +91,8 @@ describe('a secret in a file', () => {
       FYND_API_KEY: 'extension-1',
       FYND_API_SECRET_FILE: file('fynd', 'test-secret-f\n'),
     });
-    expect(settings.providers).toMatchObject([{ name: 'fynd', apiKey: 'extension-1' }]);
     const [fynd] = settings.providers;
+    expect(fynd).toMatchObject({ name: 'fynd', apiKey: 'extension-1' });
     expect(fynd?.kind === 'fynd-platform' && fynd.apiSecret.current.reveal()).toBe('test-secret-f');
   });
 

@@ -12,6 +12,8 @@ type Variables = Record<string, string | undefined>;
 const KEYS = `k1:${randomBytes(32).toString('base64')}`;
 const LEAST = { DATABASE_URL: 'postgres://u:test-secret-pw@127.0.0.1:5432/broker', ENCRYPTION_KEYS: KEYS };
 
+const CONNECT = ['CONNECT_AUTHORIZE_URL', 'CONNECT_TOKEN_URL', 'CONNECT_CLIENT_ID', 'CONNECT_CLIENT_SECRET'];
+
 const read = (changes: Variables = {}): Settings =>
   readSettings(new Environment(JSON.parse(JSON.stringify({ ...LEAST, ...changes })) as NodeJS.ProcessEnv));
 
@@ -37,10 +39,12 @@ describe('the settings', () => {
   }
 
   it('need a database and keys, and take a default for everything else', () => {
-    const { database, encryptionKeys, ...rest } = read();
+    const { database, encryptionKeys, providers, ...rest } = read();
     expect(database).toMatchObject({ ca: null, poolSize: 10, migrateOnStart: true });
     expect(database.url.current.reveal()).toBe(LEAST.DATABASE_URL);
     expect(encryptionKeys.current.map(({ id }) => id)).toEqual(['k1']);
+    // The portal needs nothing to be set: its tokens are made and kept by hand.
+    expect(providers.map(({ name }) => name)).toEqual(['portal']);
     expect(rest).toEqual({
       production: true,
       host: '0.0.0.0',
@@ -51,16 +55,16 @@ describe('the settings', () => {
       trustedProxies: [],
       publicUrl: 'http://127.0.0.1:8081',
       adminKey: null,
-      providers: [],
       disabledProviders: [
         { name: 'fynd', missing: ['FYND_API_KEY', 'FYND_API_SECRET'] },
         { name: 'konnect', missing: ['KONNECT_BASE_URL'] },
+        { name: 'connect', missing: CONNECT },
       ],
       logLevel: 'info',
       warnings: [
         'provider "fynd" is disabled: FYND_API_KEY, FYND_API_SECRET not set',
         'provider "konnect" is disabled: KONNECT_BASE_URL not set',
-        'no provider is enabled: the broker has nothing to hold',
+        `provider "connect" is disabled: ${CONNECT.join(', ')} not set`,
         'ADMIN_KEY is not set: nobody can call /v1',
       ],
     });
@@ -123,6 +127,7 @@ describe('the settings', () => {
       'TRUSTED_PROXIES must be addresses or networks (10.0.0.0/8), separated by commas',
     ],
     [{ PUBLIC_URL: 'broker.example' }, `PUBLIC_URL ${ADDRESS}`],
+    [{ PUBLIC_URL: 'https://a.b.0x' }, `PUBLIC_URL ${ADDRESS}`],
     [{ PUBLIC_URL: 'ftp://broker.example' }, `PUBLIC_URL ${ADDRESS}`],
     [{ PUBLIC_URL: 'https://u:p@broker.example' }, `PUBLIC_URL ${ADDRESS}`],
     [{ PUBLIC_URL: 'https://broker.example/?a=b' }, `PUBLIC_URL ${ADDRESS}`],
@@ -199,6 +204,10 @@ describe('the settings', () => {
       'PUBLIC_URL is http://127.0.0.1:8081: browsers elsewhere cannot come back to it',
       'WEBHOOKS_FILE is set, but this release does not use it',
     ]);
+    const nothing = file('nothing.yaml', 'providers: { k: { kind: konnect, base_url: "${NOT_SET}" } }');
+    expect(read({ PROVIDERS_FILE: nothing }).warnings).toContain(
+      'no provider is enabled: the broker has nothing to hold',
+    );
   });
 
   it('read a secret from a file as from a variable', () => {
