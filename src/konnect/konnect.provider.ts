@@ -53,7 +53,14 @@ export class KonnectProvider implements TokenProvider {
     const { username, password, verify } = readBody(CredentialShape, body);
     const text = JSON.stringify({ username, password } satisfies Credential);
     const credential = new Secret(text);
-    return { grant: credential, credential, token: null, scopes: [], verify: verify ?? true };
+    return {
+      grant: credential,
+      credential,
+      madeByHand: true,
+      token: null,
+      scopes: [],
+      verify: verify ?? true,
+    };
   }
 
   async renew(grant: Secret, context: RenewalContext): Promise<Outcome> {

@@ -102,6 +102,14 @@ export class BrowserError extends Error {
     );
   }
 
+  static busy(): BrowserError {
+    return new BrowserError(
+      'provider_unavailable',
+      'Too many people are connecting just now',
+      'Nothing was changed, and your consent is still good: load this page again in a few seconds.',
+    );
+  }
+
   static nonsense(title: string, again: string | null): BrowserError {
     return new BrowserError(
       'provider_protocol_error',

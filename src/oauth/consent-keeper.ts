@@ -19,12 +19,29 @@ export class RefusedConsent extends Error {
 @Injectable()
 export class ConsentKeeper {
   readonly #logger = new Logger('Consent');
+  /** Consents that are being redeemed, by provider. */
+  readonly #running = new Map<string, number>();
 
   constructor(
     private readonly keeper: GrantKeeper,
     private readonly sessions: SessionService,
     private readonly renewer: TokenRenewer,
   ) {}
+
+  /**
+   * Does this work, unless as much of it is going on as renewals may make: then it is undefined. Anybody can come back from a
+   * consent with a made-up code, and each costs a call with our credentials.
+   */
+  async unlessBusy<T>({ name, settings }: ConsentProvider, work: () => Promise<T>): Promise<T | undefined> {
+    const running = this.#running.get(name) ?? 0;
+    if (running >= settings.concurrency) return undefined;
+    this.#running.set(name, running + 1);
+    try {
+      return await work();
+    } finally {
+      this.#running.set(name, (this.#running.get(name) ?? 1) - 1);
+    }
+  }
 
   /** Throws RefusedConsent, or ForeignAnswer. The ticket of a session comes back, where the consent is a user's, too. */
   async redeem(provider: ConsentProvider, consent: Consent): Promise<string | undefined> {

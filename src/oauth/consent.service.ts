@@ -96,11 +96,17 @@ export class ConsentService {
     );
     // A server that was mixed up with another sends the code of one to the address of the other (RFC 9700 4.4).
     if (!isClaimed || path !== provider.callbackPath) throw BrowserError.mismatch(beginning);
-    if (!(await this.consumed.consume(state))) throw BrowserError.usedState(beginning);
-
     const { companyId, redirectPath, applicationId } = begun;
     const scopes = widened(provider.scopes, begun.scopes ?? []);
-    const ticket = await this.#redeem(provider, { companyId, state, scopes, code, parameters }, beginning);
+    const redeemed = await this.kept.unlessBusy(provider, async () => {
+      if (!(await this.consumed.consume(state))) throw BrowserError.usedState(beginning);
+      return {
+        ticket: await this.#redeem(provider, { companyId, state, scopes, code, parameters }, beginning),
+      };
+    });
+    // Nothing was used up: the browser may ask again.
+    if (!redeemed) throw BrowserError.busy();
+    const { ticket } = redeemed;
     return {
       url: landingUrl(provider.settings.uiUrl, companyId, redirectPath, {
         application_id: applicationId,

@@ -50,7 +50,8 @@ export function readImport(
   }
   return {
     grant: keep(refresh_token),
-    credential: null,
+    credential: new Secret(refresh_token),
+    madeByHand: false,
     token:
       accessToken === null
         ? null

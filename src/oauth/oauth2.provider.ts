@@ -18,6 +18,8 @@ import { readTokenResponse } from '../provider/token-response.js';
 import type { Upstream, UpstreamResult } from '../provider/upstream.js';
 import { codesOf, judgeFailure, type Failure } from '../provider/verdict.js';
 import type { Clock } from '../shared/clock.js';
+import type { Subject } from '../shared/ids.js';
+import { Problem } from '../shared/problem.js';
 import { Secret } from '../shared/secret.js';
 import type { Vault } from '../vault/vault.js';
 import type { AuthorizeLinks } from './authorize-link.js';
@@ -144,12 +146,25 @@ export class OAuth2Provider implements ConsentProvider {
     };
   }
 
-  readOffer(body: unknown): OfferedGrant {
+  readOffer(body: unknown, { locationId }: Subject): OfferedGrant {
     if (this.settings.grant === 'authorization_code') {
       return readImport(body, this.settings.tokenTtlSeconds, sealable);
     }
     readBody(NothingShape, body);
-    return { grant: sealable(undefined), credential: null, token: null, scopes: null, verify: true };
+    if (locationId !== null) {
+      throw new Problem(
+        'invalid_request',
+        "The client's own rights know no locations: leave the location out.",
+      );
+    }
+    return {
+      grant: sealable(undefined),
+      credential: null,
+      madeByHand: false,
+      token: null,
+      scopes: null,
+      verify: true,
+    };
   }
 
   /** RFC 7009. The refresh token first: that ends the grant. */

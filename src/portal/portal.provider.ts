@@ -90,6 +90,7 @@ export class PortalProvider implements TokenProvider {
     return {
       grant: null,
       credential: accessToken,
+      madeByHand: true,
       token: {
         accessToken,
         tokenType: 'Bearer',

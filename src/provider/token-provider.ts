@@ -90,8 +90,10 @@ export type OfferedToken = Pick<
 export interface OfferedGrant {
   /** As renewals take it; null where nothing renews what is offered. */
   readonly grant: Secret | null;
-  /** What a person made, in one text: to tell whether it is kept twice, and when it is due for another. Null: nobody. */
+  /** What makes it this one, in one text: to tell whether it is kept twice. Null where all would be the same. */
   readonly credential: Secret | null;
+  /** A person made it, and is to make another in time. */
+  readonly madeByHand: boolean;
   /** The token that was offered with it; null where there is none. */
   readonly token: OfferedToken | null;
   /** The scopes that it has as far as is known; null: what is stored stays. */

@@ -33,10 +33,10 @@ export interface KeptRenewal extends KeptToken {
 export interface AdoptedGrant {
   /** Null where nothing renews the token. */
   readonly sealedGrant: Sealed | null;
-  /** Of a credential that a person made; null for a grant that a provider made. */
+  /** Tells whether it is kept twice; null for a consent. */
   readonly credentialFingerprint: string | null;
-  /** Seconds after which a credential that a person made is due to be replaced. */
-  readonly rotateAfterS: number;
+  /** Seconds after which a credential that a person made is due to be replaced; null where no person did. */
+  readonly rotateAfterS: number | null;
   /** Null: those that are there stay. */
   readonly scopes: readonly string[] | null;
   /** Null: an operator's pause stays. */

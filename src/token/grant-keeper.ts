@@ -20,8 +20,10 @@ export interface OutsideGrant {
    * nothing renews the token.
    */
   readonly grant: ((former: Secret | null) => Secret) | null;
-  /** The credential as a person made it, to tell whether the same one is kept twice; null where no person made one. */
+  /** What makes it this one, to tell whether it is kept twice; null for a consent, and where all would be the same. */
   readonly credential: Secret | null;
+  /** A person made it, and is to make another in time. */
+  readonly madeByHand?: boolean;
   /** Null: those that are there stay. */
   readonly scopes: readonly string[] | null;
   /** The token that came with it, sent for at `sentAt` where it was asked for; null where there is none. */
@@ -99,6 +101,10 @@ export class GrantKeeper {
     };
   }
 
+  async isRevoked({ id }: ClaimedConnection): Promise<boolean> {
+    return (await this.store.findById(id))?.status === 'revoked';
+  }
+
   async keepFailure(claimed: ClaimedConnection, settled: FailureSettlement): Promise<Connection | undefined> {
     return this.store.keepFailure(claimed, settled);
   }
@@ -123,7 +129,7 @@ export class GrantKeeper {
       return {
         sealedGrant: grant && this.#sealGrant(row, grant(this.#openFormer(row))),
         credentialFingerprint: credential && this.vault.fingerprint(credential),
-        rotateAfterS: provider.settings.rotateAfterSeconds,
+        rotateAfterS: outside.madeByHand ? provider.settings.rotateAfterSeconds : null,
         scopes,
         paused: outside.paused ?? null,
         credentialType: outside.type ?? null,

@@ -1,8 +1,8 @@
 import { columns, seconds, tellReplicas } from './connection-row.sql.js';
 
 /**
- * What a grant from outside writes: both fences are raised. $2 grant, $3 fingerprint of the credential that a person made
- * (the same one kept again is not a rotated one), $4 seconds until it is due for another, $5 scopes (null: those that are
+ * What a grant from outside writes: both fences are raised. $2 grant, $3 fingerprint of the credential (the same one
+ * kept again is not a rotated one), $4 seconds until it is due for another (null: no person made it), $5 scopes (null: those that are
  * there), $6 paused (null: an operator's pause stays), $7 its type, $8 shared externally.
  */
 const ADOPT_GRANT = `
@@ -12,7 +12,7 @@ const ADOPT_GRANT = `
   crashes = 0, attempts = 0, unknown_outcome = null, refresh_token_kept = null,
   grant_version = c.grant_version + 1, lease_epoch = c.lease_epoch + 1, lease_owner = null, lease_until = null,
   sealed_grant = $2, credential_fingerprint = $3,
-  rotate_by = case when $3::text is null then null
+  rotate_by = case when $3::text is null or $4::double precision is null then null
                    when c.credential_fingerprint is distinct from $3
                      then broker_now() + make_interval(secs => $4::double precision)
                    else c.rotate_by end,

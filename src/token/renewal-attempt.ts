@@ -138,7 +138,17 @@ export class RenewalAttempt {
       if (isNews) await this.keeper.markWorking(provider, token.dialect);
       return kept;
     };
-    return this.#written(claimed, write, undefined, whileAway);
+    const kept = await this.#written(claimed, write, undefined, whileAway);
+    if (!kept) await this.#disown(provider, claimed, token);
+    return kept;
+  }
+
+  /** A connection that was revoked meanwhile: what came for it is known to nobody else, and must not live on. */
+  async #disown(provider: TokenProvider, claimed: ClaimedConnection, token: IssuedToken): Promise<void> {
+    if (!provider.revoke || !(await this.keeper.isRevoked(claimed))) return;
+    const { upstream } = await provider.revoke(token.grant, token.accessToken);
+    const subject = `${claimed.provider} ${claimed.id}`;
+    this.#logger.log(`${subject}: renewed while it was revoked; what came was given back (${upstream})`);
   }
 
   /** Writes until it holds: an answer that came may have spent a refresh token and must not be lost with a failed write. */

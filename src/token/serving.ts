@@ -41,7 +41,7 @@ export function judge(connection: Connection, wish: Wish): Verdict {
   const satisfied = remaining > 0 && remaining >= wish.minTtl && !(dead && isReported(connection));
   if (dead && !satisfied) return { kind: 'refuse', code: 'reauthorization_required' };
 
-  const missingScopes = wish.scopes.filter((scope) => !connection.scopes.includes(scope));
+  const missingScopes = lacking(connection.scopes, wish.scopes);
   if (missingScopes.length > 0 && connection.tokenVersion > 0) {
     return { kind: 'refuse', code: 'scope_missing', missingScopes };
   }
@@ -82,9 +82,12 @@ export function retryAfterSeconds(connection: Connection): number {
 
 /** The scopes that the provider is configured with and this grant lacks. */
 export function missingScopes(connection: Connection, configured: readonly string[]): string[] {
-  return connection.tokenVersion === 0
-    ? []
-    : configured.filter((scope) => !connection.scopes.includes(scope));
+  return connection.tokenVersion === 0 ? [] : lacking(connection.scopes, configured);
+}
+
+/** Those of `wanted` that are not granted. Connect's `*` stands for all that there is, granted or wanted. */
+function lacking(granted: readonly string[], wanted: readonly string[]): string[] {
+  return granted.includes('*') ? [] : wanted.filter((scope) => scope !== '*' && !granted.includes(scope));
 }
 
 /** Which problem the last failure is to a caller whose token is too short. */

@@ -75,7 +75,7 @@ describe('a consent of OAuth 2', () => {
       aud: 'token-broker install',
       exp: expect.any(Number),
       state: consent.searchParams.get('state'),
-      consent: { provider: 'crm', companyId: '42', clientId: API_KEY, scopes: [] },
+      install: { provider: 'crm', companyId: '42', clientId: API_KEY, scopes: [] },
     });
   });
 
