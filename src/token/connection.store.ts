@@ -3,56 +3,11 @@ import { Injectable } from '@nestjs/common';
 import { Database, type Run } from '../database/database.js';
 import type { UpstreamRevocation } from '../provider/token-provider.js';
 import type { Subject } from '../shared/ids.js';
-import type { Sealed } from '../shared/secret.js';
 import { isLeased, ROTATION_DUE_S, type ClaimedConnection, type Connection } from './connection.js';
 import { SQL } from './connection.sql.js';
 import { OUTSIDE_SQL } from './outside-change.sql.js';
+import type { AdoptedGrant, KeptRenewal, KeptToken, NotAdopted } from './kept-grant.js';
 import type { FailureSettlement } from './transition.js';
-
-/** A token ready to be kept: sealed for its row, its times relative to now. */
-export interface KeptToken {
-  readonly sealedToken: Sealed;
-  readonly tokenType: string;
-  readonly fingerprint: string;
-  /** Seconds since the request that brought it was sent. */
-  readonly ageS: number;
-  /** Seconds that it lives from then; null: it never expires. */
-  readonly lifetimeS: number | null;
-  /** Seconds from then until it is to be renewed; null: never. */
-  readonly renewAfterS: number | null;
-}
-
-/** What a renewal may bring beside its token. Null keeps what is stored. */
-export interface KeptRenewal extends KeptToken {
-  readonly scopes: readonly string[] | null;
-  readonly sealedGrant: Sealed | null;
-  readonly refreshTokenKept: boolean | null;
-}
-
-/** A grant from outside the engine, sealed for its row. */
-export interface AdoptedGrant {
-  /** Null where nothing renews the token. */
-  readonly sealedGrant: Sealed | null;
-  /** Tells whether it is kept twice; null for a consent. */
-  readonly credentialFingerprint: string | null;
-  /** Seconds after which a credential that a person made is due to be replaced; null where no person did. */
-  readonly rotateAfterS: number | null;
-  /** Null: those that are there stay. */
-  readonly scopes: readonly string[] | null;
-  /** Null: an operator's pause stays. */
-  readonly paused: boolean | null;
-  readonly credentialType: string | null;
-  readonly sharedExternally: boolean;
-  /** Null where no token came with it. */
-  readonly token: AdoptedToken | null;
-}
-
-export interface AdoptedToken extends KeptToken {
-  /** Whether a renewal would bring the like of it, so that its lifetime is the one to expect. */
-  readonly minted: boolean;
-  /** When it expires, where a person said so. */
-  readonly expiresAt: Date | null;
-}
 
 export interface ListFilter {
   readonly provider: string | null;
@@ -63,13 +18,6 @@ export interface ListFilter {
   readonly afterId: string | null;
   readonly limit: number;
 }
-
-/** Why a grant from outside was not kept. */
-export type NotAdopted =
-  /** The same credential is kept at the other level of this company: it would be one level's right in disguise. */
-  | 'kept_at_other_level'
-  /** There is a living connection, and it was not to be replaced. */
-  | 'living';
 
 /** All that changes `connections`. It stores and returns what is sealed, and opens nothing. */
 @Injectable()

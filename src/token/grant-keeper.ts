@@ -6,7 +6,8 @@ import type { Secret, Sealed } from '../shared/secret.js';
 import { Vault, VaultError } from '../vault/vault.js';
 import { renewAfter } from './calendar.js';
 import { isLiving, placeOf, type ClaimedConnection, type Connection } from './connection.js';
-import { ConnectionStore, type KeptToken, type NotAdopted } from './connection.store.js';
+import { ConnectionStore } from './connection.store.js';
+import type { KeptToken, NotAdopted } from './kept-grant.js';
 import { ProviderStateStore } from './provider-state.store.js';
 import type { FailureSettlement } from './transition.js';
 
