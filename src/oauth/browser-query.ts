@@ -19,21 +19,22 @@ export class BrowserQuery {
     return this.#asId(name, this.text(name, 64));
   }
 
+  /** Undefined where it is absent or empty, as Fynd sends what it does not know. */
   optionalId(name: string): string | undefined {
     const text = this.optionalText(name, 64);
-    return text === undefined ? undefined : this.#asId(name, text);
+    return text === undefined || text === '' ? undefined : this.#asId(name, text);
   }
 
   text(name: string, longest: number): string {
     const text = this.optionalText(name, longest);
-    if (text !== undefined) return text;
+    if (text !== undefined && text !== '') return text;
     throw BrowserError.badRequest(name, this.beginning);
   }
 
-  /** Undefined where it is absent or empty, as Fynd sends what it does not know. A list means that it was given twice. */
+  /** A list means that it was given twice. */
   optionalText(name: string, longest: number): string | undefined {
     const value = this.values[name];
-    if (value === undefined || value === '') return undefined;
+    if (value === undefined) return undefined;
     if (typeof value === 'string' && value.length <= longest) return value;
     throw BrowserError.badRequest(name, this.beginning);
   }

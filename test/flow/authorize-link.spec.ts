@@ -190,7 +190,7 @@ describe('an authorize-link', () => {
       const browser = new Browser();
       await seller.open(await seller.link(broker, 'crm'), browser);
       const [, cookie = ''] = browser.cookies[0]?.split('=') ?? [];
-      expect(decodeJwt(cookie)).toHaveProperty('consent.companyId', '42');
+      expect(decodeJwt(cookie)).toHaveProperty('install.companyId', '42');
       const { url, head, body, signature } = await parts();
       await expectNoGood(`${url}${cookie}`);
       const key = broker.broker.app.get(Vault).signingKey();
