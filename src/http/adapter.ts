@@ -37,8 +37,12 @@ function readJsonOnly(fastify: FastifyInstance): void {
   fastify.removeContentTypeParser(['application/json', 'text/plain']);
   fastify.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
     (request as RawRequest).rawBody = body as string;
-    if (body === '') done(null, undefined);
-    else void parse(request, body as string, done);
+    if (body === '') return done(null, undefined);
+    // A route that answers everybody the same takes what is no JSON for nothing.
+    const { readsAnything } = request.routeOptions.config as { readsAnything?: boolean };
+    void parse(request, body as string, (error, json) =>
+      error && readsAnything ? done(null, undefined) : done(error, json),
+    );
   });
 }
 

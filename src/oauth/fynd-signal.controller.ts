@@ -1,5 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { Body, Controller, HttpCode, Post, Req } from '@nestjs/common';
+import { Body, Controller, HttpCode, Logger, Post, Req } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyRequest } from 'fastify';
 import { Public } from '../clients/access.js';
 import { rawBodyOf } from '../http/adapter.js';
@@ -15,6 +16,8 @@ type Fields = Readonly<Record<string, unknown>>;
 /** What Fynd's servers tell an extension. Whoever says so: only a signature, or a proof, is believed. */
 @Controller('fp')
 export class FyndSignalController {
+  readonly #logger = new Logger('Uninstall');
+
   constructor(
     private readonly providers: ConsentProviders,
     private readonly uninstalls: UninstallService,
@@ -23,6 +26,7 @@ export class FyndSignalController {
 
   /** One answer to everybody: it must not tell who is a customer. */
   @Post('uninstall')
+  @RouteConfig({ readsAnything: true })
   @HttpCode(202)
   @Public('a hint, which the broker proves by asking Fynd')
   async uninstall(@Body() body: unknown, @Req() request: FastifyRequest): Promise<{ status: 'accepted' }> {
@@ -34,6 +38,7 @@ export class FyndSignalController {
       // Fynd has nothing to do with our troubles: the next renewal finds out, too.
       await this.uninstalls.hint(companyId, extensions).catch((error: unknown) => {
         if (!(error instanceof Problem)) throw error;
+        this.#logger.warn(`a hint of an uninstall could not be kept (${error.code})`);
       });
     }
     return { status: 'accepted' };

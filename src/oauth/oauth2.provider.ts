@@ -224,7 +224,7 @@ export class OAuth2Provider implements ConsentProvider {
     const { deadGrantCodes, clientErrorCodes } = this.settings;
     const failure = judgeFailure(result, { deadGrantCodes, clientErrorCodes, hasRenewed });
     // Where there is no grant, none is to blame.
-    return this.mintsFromCredential && failure.kind === 'grant_doubtful'
+    return this.mintsFromCredential && failure.code === 'refused_without_code'
       ? { kind: 'misconfigured', code: 'client_refused' }
       : failure;
   }

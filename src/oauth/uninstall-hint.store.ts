@@ -35,7 +35,10 @@ const TAKE_DUE = {
               due as (select provider, company_id from uninstall_hints
                       where (proof_at is not null or taken_until is not null)
                         and coalesce(taken_until, proof_at) <= broker_now() and provider = any($2)
-                      order by coalesce(taken_until, proof_at) limit $1 for update skip locked)
+                      -- A flood of hints from anybody holds up none that is signed.
+                      order by coalesce(signed_at > coalesce(proven_at, '-infinity'), false) desc,
+                        coalesce(taken_until, proof_at)
+                      limit $1 for update skip locked)
          update uninstall_hints h set proof_at = null, proven_at = broker_now(),
            taken_until = broker_now() + make_interval(secs => $3)
          from due where h.provider = due.provider and h.company_id = due.company_id

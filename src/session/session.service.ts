@@ -1,5 +1,6 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { Injectable, Logger } from '@nestjs/common';
+import { Interval } from '@nestjs/schedule';
 import { resourceOf, type Caller } from '../clients/caller.js';
 import type { IssuedToken, TokenProvider } from '../provider/token-provider.js';
 import { Clock } from '../shared/clock.js';
@@ -12,6 +13,7 @@ import { SessionStore } from './session.store.js';
 
 /** Of tickets and session ids: 256 bits. */
 const RANDOM_BYTES = 32;
+const CLEAR_EVERY_MS = 60_000;
 
 /** A session's token, for asking the provider whether it still takes it. */
 export interface LivingToken {
@@ -43,6 +45,7 @@ export class SessionService {
     token: IssuedToken,
     userId: string | null,
   ): Promise<Secret> {
+    await this.store.clear();
     const ticket = random();
     const row = { id: randomUUID(), provider: provider.name, companyId };
     await this.store.open({
@@ -58,6 +61,16 @@ export class SessionService {
       lifetimeS: token.lifetimeSeconds,
     });
     return ticket;
+  }
+
+  /** Also where nobody opens sessions any more, nothing that has expired is kept. */
+  @Interval(CLEAR_EVERY_MS)
+  async clear(): Promise<void> {
+    try {
+      await this.store.clear();
+    } catch (error) {
+      this.#logger.debug(`what is over waits: ${error instanceof Error ? error.message : 'unknown error'}`);
+    }
   }
 
   /**

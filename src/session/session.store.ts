@@ -7,7 +7,7 @@ import type { Session } from './session.js';
 const TICKET_LIVES_S = 60;
 /** How long a session says that it has expired, before nobody knows of it any more. */
 const REMEMBERED = `interval '1 day'`;
-/** Rows that an opening clears away of each kind: more than the one that it makes, so that nothing ever piles up. */
+/** Rows of each kind that are cleared away at once: more than the one that an opening makes, so that nothing piles up. */
 const CLEARED_AT_ONCE = 100;
 
 /** The columns of a Session, as they are called in the code. */
@@ -23,12 +23,9 @@ const over = (condition: string, order: string): string => `
 const seconds = (parameter: string): string => `make_interval(secs => ${parameter}::double precision)`;
 
 const SQL = {
-  /**
-   * A new row, never one that is there: $1 id, $2 provider, $3 company, $4 user, $5 ticket hash, $6 sealed token, $7 type,
-   * $8 scopes, $9 fingerprint, $10 seconds since it was issued, $11 seconds that it lives. The three that are cleared
-   * away share no row.
-   */
-  open: {
+  /** Three kinds of what is over; they share no row. */
+  clear: {
+    name: 'sessions_clear',
     text: `with untraded as (${over('session_hash is null and ticket_expires_at <= broker_now()', 'ticket_expires_at')}),
                 past as (${over(`session_hash is not null and expires_at <= broker_now() - ${REMEMBERED}`, 'expires_at')}),
                 expired as (${over(
@@ -40,7 +37,15 @@ const SQL = {
                   delete from online_sessions s
                   using (select id from untraded union all select id from past) gone where s.id = gone.id),
                 erased as (update online_sessions s set sealed_token = null from expired where s.id = expired.id)
-           insert into online_sessions
+           select 1`,
+  },
+
+  /**
+   * A new row, never one that is there: $1 id, $2 provider, $3 company, $4 user, $5 ticket hash, $6 sealed token, $7 type,
+   * $8 scopes, $9 fingerprint, $10 seconds since it was issued, $11 seconds that it lives.
+   */
+  open: {
+    text: `insert into online_sessions
              (id, provider, company_id, user_id, ticket_hash, ticket_expires_at,
               sealed_token, token_type, scopes, token_fingerprint, issued_at, expires_at)
            values ($1, $2, $3, $4, $5, broker_now() + ${seconds(String(TICKET_LIVES_S))},
@@ -110,7 +115,11 @@ export interface NewSession {
 export class SessionStore {
   constructor(private readonly database: Database) {}
 
-  /** Makes the row; what is over by then goes along, a bounded number of rows at a time. */
+  /** Erases tokens that have expired and forgets what is long over, a bounded number of rows at a time. */
+  async clear(): Promise<void> {
+    await this.database.run(SQL.clear);
+  }
+
   async open(session: NewSession): Promise<void> {
     const { id, provider, companyId, userId, ticketHash, sealedToken, tokenType, scopes } = session;
     const { fingerprint, ageS, lifetimeS } = session;

@@ -5,7 +5,6 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { page } from '../../src/oauth/page.js';
 import { Browser } from '../support/browser.js';
 import { ask } from '../support/http.js';
-import { dumpAsText } from '../support/postgres.js';
 import { API_KEY, API_SECRET, UI_URL, useWorld, type LocalBroker } from '../support/world.js';
 
 describe('a link that begins an install', () => {
@@ -23,7 +22,7 @@ describe('a link that begins an install', () => {
 
   /** Both a browser and a program are told so; nothing is stored, asked or remembered, and nobody is sent anywhere. */
   async function expectRefused(url: string, status = 400): Promise<void> {
-    const before = await dumpAsText(world.databaseUrl);
+    const before = await world.dump();
     const page = await ask('GET', url, { accept: 'text/html' });
     expect([url, page.status, page.headers.get('content-type')]).toEqual([
       url,
@@ -37,7 +36,7 @@ describe('a link that begins an install', () => {
     expect(problem.headers.get('content-type')).toBe('application/problem+json; charset=utf-8');
     expect(problem.body).toMatchObject({ status, code: 'invalid_request' });
     expect(problem.text).not.toContain('evil');
-    expect(await dumpAsText(world.databaseUrl)).toEqual(before);
+    expect(await world.dump()).toEqual(before);
     expect((await world.simulator.ledger()).counters['calls']).toBe(0);
   }
 

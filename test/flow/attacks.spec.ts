@@ -4,7 +4,6 @@ import { SignJWT, UnsecuredJWT } from 'jose';
 import { Vault } from '../../src/vault/vault.js';
 import { Browser } from '../support/browser.js';
 import { ask, type Answer } from '../support/http.js';
-import { dumpAsText } from '../support/postgres.js';
 import { API_KEY, UI_URL, useWorld, type LocalBroker } from '../support/world.js';
 
 /** A browser that has consented and has not come back yet. */
@@ -49,7 +48,7 @@ describe('a callback', () => {
 
   /** Both a browser and a program are told so, nothing is stored, and the provider is not asked. */
   async function expectRefused(url: URL, cookies: readonly string[]): Promise<void> {
-    const before = [await dumpAsText(world.databaseUrl), await world.simulator.ledger()];
+    const before = [await world.dump(), await world.simulator.ledger()];
     const page = await visit(url, cookies);
     expect([page.status, page.headers.get('content-type')]).toEqual([400, 'text/html; charset=utf-8']);
     expect(page.text).toContain('<!doctype html>');
@@ -57,7 +56,7 @@ describe('a callback', () => {
     const problem = await visit(url, cookies, 'application/json');
     expect(problem.headers.get('content-type')).toBe('application/problem+json; charset=utf-8');
     expect(problem.body).toMatchObject({ status: 400, code: 'invalid_request' });
-    expect([await dumpAsText(world.databaseUrl), await world.simulator.ledger()]).toEqual(before);
+    expect([await world.dump(), await world.simulator.ledger()]).toEqual(before);
   }
 
   /** The cookie of a consent is worth something: with it the callback is taken. */
@@ -215,6 +214,25 @@ describe('a callback', () => {
         expect((await visit(url, browser.cookies)).text).not.toMatch(/alert|<img|--|\.\.|4 2|4\/2/);
       }
     });
+  });
+
+  it('comes no more often at once than renewals may run, and a browser beyond that may ask again', async () => {
+    await world.simulator.fault({ provider: 'fynd', operation: 'exchange', delay_ms: 300 });
+    const browsers = Array.from({ length: 40 }, () => new Browser());
+    const backs = await Promise.all(
+      browsers.map(async (browser) => {
+        const begun = await browser.visit(`${broker.public}/fp/install?company_id=42&client_id=${API_KEY}`);
+        const agreed = await browser.visit(begun.headers.get('location') ?? '');
+        return agreed.headers.get('location') ?? '';
+      }),
+    );
+    const pages = await Promise.all(browsers.map((browser, index) => browser.visit(backs[index] ?? '')));
+    const busy = pages.flatMap((page, index) => (page.status === 503 ? [index] : []));
+    expect(busy).toHaveLength(20);
+    expect((await world.simulator.ledger('?provider=fynd')).counters['peak_concurrency']).toBe(20);
+    const first = busy[0] ?? 0;
+    expect(pages[first]?.text).toContain('Too many people are connecting just now');
+    expect((await browsers[first]?.visit(backs[first] ?? ''))?.status).toBe(302);
   });
 });
 

@@ -7,7 +7,6 @@ import { Browser } from '../support/browser.js';
 import { useConsents, useProvidersFiles } from '../support/consents.js';
 import { answer, HostileServer, says } from '../support/hostile-server.js';
 import { ask, type Json } from '../support/http.js';
-import { dumpAsText } from '../support/postgres.js';
 import { API_KEY, useWorld, type LocalBroker } from '../support/world.js';
 
 const SHOP = 'https://shop.example/tokens';
@@ -62,9 +61,9 @@ describe('a consent of OAuth 2', () => {
   it('writes nothing when it begins, but that its link was used', async () => {
     const link = await seller.link(broker, 'crm');
     await broker.broker.app.get(ObservationKeeper).write();
-    const before = await dumpAsText(world.databaseUrl);
+    const before = await world.dump();
     await seller.agree(link, new Browser());
-    const news = (await dumpAsText(world.databaseUrl)).filter((row) => !before.includes(row));
+    const news = (await world.dump()).filter((row) => !before.includes(row));
     expect(news).toEqual([expect.stringMatching(/^\("\\\\x[0-9a-f]{64}",/)]);
     expect((await world.simulator.ledger()).counters['calls']).toBe(0);
   });
@@ -93,14 +92,7 @@ describe('a consent of OAuth 2', () => {
       verifiers.add(verifier);
       const claims = JSON.stringify(decodeJwt(cookie.split('=')[1] ?? ''));
       const answered = landed.text + JSON.stringify([...landed.headers]);
-      const shown = [
-        consent.href,
-        claims,
-        cookie,
-        answered,
-        ...world.logs,
-        ...(await dumpAsText(world.databaseUrl)),
-      ];
+      const shown = [consent.href, claims, cookie, answered, ...world.logs, ...(await world.dump())];
       expect(shown.filter((text) => text.includes(verifier))).toEqual([]);
       const secrets = [back.searchParams.get('code') ?? '', back.searchParams.get('state') ?? ''];
       expect(world.logs.filter((line) => secrets.some((secret) => line.includes(secret)))).toEqual([]);

@@ -4,7 +4,6 @@ import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { fingerprint } from '../../simulator/secrets.js';
 import { Browser } from '../support/browser.js';
 import { ask, type Json } from '../support/http.js';
-import { dumpAsText } from '../support/postgres.js';
 import { API_KEY, API_SECRET, UI_URL, useWorld, type LocalBroker } from '../support/world.js';
 
 const HTTPS = 'https://broker.example';
@@ -40,9 +39,9 @@ describe('an install', () => {
 
   describe('begins', () => {
     it('without writing anything and without asking the provider', async () => {
-      const before = await dumpAsText(world.databaseUrl);
+      const before = await world.dump();
       expect((await new Browser().visit(installUrl(broker))).status).toBe(302);
-      expect(await dumpAsText(world.databaseUrl)).toEqual(before);
+      expect(await world.dump()).toEqual(before);
       expect((await world.simulator.ledger()).counters['calls']).toBe(0);
     });
 

@@ -58,6 +58,7 @@ describe('a hint of an uninstall', () => {
       ...[{ company_id: 1.5 }, { company_id: null }, { company_id: [companyId] }, { company_id: { a: 1 } }],
       { company_id: companyId, client_id: 'somebody-else' },
       { company_id: companyId, client_id: 7 },
+      ...['{', 'company_id=1', '{"__proto__":{"company_id":1}}'],
       ...[{}, [], null, 7, '"x"', undefined, ''],
     ];
     const answers: unknown[] = [];

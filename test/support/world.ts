@@ -5,6 +5,7 @@ import { type RunningSimulator, startSimulator } from '../../simulator/simulator
 import { type Broker, startBroker } from '../../src/broker.js';
 import { Environment } from '../../src/config/environment.js';
 import { readSettings } from '../../src/config/settings.js';
+import { ObservationKeeper } from '../../src/token/observation-keeper.js';
 import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
 import { TokenRenewer } from '../../src/token/token-renewer.js';
 import { Browser } from './browser.js';
@@ -115,6 +116,16 @@ export class World {
     const replica = await Replica.start(this.environment(changes));
     this.#replicas.push(replica);
     return replica;
+  }
+
+  /** Every row of every table as text, once all that the brokers here have seen is written down. */
+  async dump(): Promise<string[]> {
+    for (const { broker } of this.#locals)
+      await broker.app
+        .get(ObservationKeeper)
+        .write()
+        .catch(() => undefined);
+    return dumpAsText(this.databaseUrl);
   }
 
   async sql<Row extends QueryResultRow>(text: string, values: unknown[] = []): Promise<Row[]> {
