@@ -87,8 +87,7 @@ describe('unlike the library', () => {
     await seller.open(at(), '42');
     const { connection_id: id } = (await token()).body;
     const before = world.logs.length;
-    // The token in hand outlives five of them, so that the last is believed.
-    for (const stance of ['cut', 400, 403, 429, 500, 401] as const) {
+    for (const stance of ['cut', 400, 403, 404, 429, 500, 401] as const) {
       for (const half of [/offline-token/, /oauth\/token/]) {
         relay.stance = (call) => (half.test(call) ? stance : undefined);
         expect((await seller.open(at(), '43')).status).toBeGreaterThanOrEqual(400);
@@ -100,6 +99,11 @@ describe('unlike the library', () => {
       await proveAll(world, broker);
       await world.advance(601);
     }
+    relay.reset();
+    await seller.open(at(), '44');
+    relay.stance = () => 401;
+    await hint(broker, { company_id: '44' });
+    await proveAll(world, broker);
     const log = world.logs.slice(before).join('');
     for (const part of ['Renewal', 'Consent', 'Uninstall']) expect(log).toContain(part);
     expect(findLeaks(log.split('\n'))).toEqual([]);

@@ -114,29 +114,32 @@ describe('a company that has uninstalled the extension', () => {
     expect([relay.calls.filter(isResource).length, (await token(companyId)).status]).toEqual([1, 200]);
   });
 
-  it('is not disconnected for a token that a renewal is just replacing', async () => {
-    const companyId = nextCompany();
-    await signIn('ann', companyId);
-    // The provider has no use for the former token once it has given another.
-    let former: string | undefined;
-    relay.stance = (call, authorization) => {
-      if (!isResource(call)) return undefined;
-      former ??= authorization;
-      return authorization === former ? 401 : undefined;
-    };
-    const renewal = { provider: 'fynd', operation: 'renew', times: 1, hold_until_released: true };
-    await world.simulator.fault(renewal);
-    const renewed = renew(companyId);
-    await eventually(async () => (await world.simulator.ledger()).counters['held'] === 1);
-    await hint(broker, { company_id: companyId });
-    await proveAll(world, broker);
-    expect(former).toBeDefined();
-    await world.simulator.control('POST', 'release');
-    expect((await renewed).body).toMatchObject({ status: 'active', token_version: 2 });
-    await world.advance(601);
-    await proveAll(world, broker);
-    expect((await token(companyId)).body).toMatchObject({ version: 2, stale: false });
-  });
+  it.each(['being replaced', 'replaced by the time that it is refused'])(
+    'is not disconnected for a token that is %s',
+    async (which) => {
+      const companyId = nextCompany();
+      await signIn('ann', companyId);
+      const renewal = { provider: 'fynd', operation: 'renew', times: 1, hold_until_released: true };
+      await world.simulator.fault(renewal);
+      const renewed = renew(companyId);
+      await eventually(async () => (await world.simulator.ledger()).counters['held'] === 1);
+      // The provider has no use for the former token once it has given another.
+      let refuse: (status: number) => void = () => undefined;
+      const refused = new Promise<number>((resolve) => (refuse = resolve));
+      relay.stance = (call) => (isResource(call) ? refused : undefined);
+      await hint(broker, { company_id: companyId });
+      await eventually(() => relay.calls.some(isResource));
+      if (which === 'being replaced') {
+        refuse(401);
+        await proveAll(world, broker);
+      }
+      await world.simulator.control('POST', 'release');
+      expect((await renewed).body).toMatchObject({ status: 'active', token_version: 2 });
+      refuse(401);
+      await proveAll(world, broker);
+      expect((await token(companyId)).body).toMatchObject({ version: 2, stale: false });
+    },
+  );
 });
 
 describe('the proof', () => {

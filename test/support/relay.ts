@@ -2,13 +2,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 
 /** What a relay does with a call instead of letting it pass; nothing: it passes. */
-type Stance = (call: string, authorization: string) => 'cut' | number | Promise<void> | undefined;
+type Stance = (call: string, authorization: string) => 'cut' | number | Promise<number | void> | undefined;
 
 /** Stands between a broker and the simulator: counts the calls that pass, and can cut them off, answer or hold them up. */
 export class Relay {
   /** Method and path of every call, in the order in which they came. */
   readonly calls: string[] = [];
-  /** `cut` ends the call, a number is its answer; a promise holds up an answer that was given already. */
+  /** `cut` ends the call, a number is its answer; a promise holds up an answer that was given, or resolves to another. */
   stance: Stance = () => undefined;
   readonly #server: Server = createServer((request, response) => void this.#take(request, response));
 
@@ -56,11 +56,11 @@ export class Relay {
       ...(chunks.length > 0 ? { body: Buffer.concat(chunks) } : {}),
     });
     const body = await answer.text();
-    await stance;
+    const instead = await stance;
     for (const name of ['content-type', 'location', 'date']) {
       const value = answer.headers.get(name);
       if (value !== null) response.setHeader(name, value);
     }
-    response.writeHead(answer.status).end(body);
+    response.writeHead(instead ?? answer.status).end(body);
   }
 }
