@@ -126,11 +126,13 @@ describe('an import for Fynd Platform', () => {
     expect(await renew(other)).toMatchObject({ token_version: 3, status: 'active' });
   });
 
-  it.each([400, 404, 405, 415])(
-    "is suspect, and no fault of the broker's, where all others renew in the document's way: %i",
-    async (refused_dialect_status) => {
+  it.each(
+    [400, 404, 405, 415].flatMap((status) => ['rfc6749', 'fynd'].map((style) => [status, style] as const)),
+  )(
+    "is suspect, and no fault of the broker's, where all others renew in the document's way: %i as in %s",
+    async (refused_dialect_status, error_style) => {
       const other = await installed();
-      await world.simulator.settings('fynd', { refused_dialect_status });
+      await world.simulator.settings('fynd', { refused_dialect_status, error_style });
       const { company, id } = await imported();
       for (const status of ['suspect', 'suspect', 'suspect', 'reauthorization_required']) {
         expect(await renew(id)).toMatchObject({ status, token_version: 1 });

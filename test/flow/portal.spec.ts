@@ -121,6 +121,16 @@ describe('a token that was made by hand', () => {
     expect((await get(company)).body['expires_at']).toBe(instant);
   });
 
+  it('in the hands of somebody outside needs an end', async () => {
+    const company = next();
+    for (const open of [{}, { expires_at: null }]) {
+      const { status, body } = await keep(company, aToken({ shared_externally: true, ...open }));
+      expect([status, (body['errors'] as Json[])[0]?.['field']]).toEqual([400, 'expires_at']);
+    }
+    const ends = { shared_externally: true, expires_at: inSeconds(86_400) };
+    expect((await keep(company, aToken(ends))).body).toMatchObject(ends);
+  });
+
   it('lives on where it was, when another is refused', async () => {
     const company = next();
     const { body } = await keep(company, aToken());
@@ -146,7 +156,6 @@ describe('a token that was made by hand', () => {
     ],
     ['scopes', ['orders', [''], ['a b'], [1], {}, Array(201).fill('a')].map((scopes) => ({ scopes }))],
     ['expires_at', TIMES.map((expires_at) => ({ expires_at }))],
-    ['expires_at', [{ shared_externally: true }, { shared_externally: true, expires_at: null }]],
     [
       'shared_externally',
       ['true', 1, {}].map((it) => ({ shared_externally: it, expires_at: inSeconds(9_999) })),
