@@ -3,3 +3,7 @@
 
 create index connections_lapsing on connections (provider, expires_at)
   where sealed_grant is null and expires_at is not null and status in ('active', 'suspect');
+
+-- The same grant kept twice would end itself: is this one there already?
+create index connections_by_credential on connections (provider, credential_fingerprint)
+  where credential_fingerprint is not null;

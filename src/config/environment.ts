@@ -1,4 +1,5 @@
 import { readFileSync, unwatchFile, watchFile } from 'node:fs';
+import { Logger } from '@nestjs/common';
 import { ConfigurationError } from './mistakes.js';
 
 /** How often a watched secret file is looked at, in milliseconds; mounted secrets change by a swapped link, so by stat. */
@@ -11,6 +12,8 @@ const WATCH_EVERY_MS = 1_000;
 export class Environment {
   readonly #variables: NodeJS.ProcessEnv;
   readonly #files = new Map<string, string>();
+  /** How often in a row a file was found to be of no use. */
+  readonly #troubled = new Map<string, number>();
   readonly #listeners = new Map<string, Set<() => void>>();
 
   constructor(variables: NodeJS.ProcessEnv) {
@@ -54,6 +57,17 @@ export class Environment {
     setTimeout(() => this.#reread(name, path), WATCH_EVERY_MS).unref();
   }
 
+  /** Not at the first look: a file is gone or empty for a moment while it is replaced. Once for as long as it lasts. */
+  #tell(name: string, trouble: string): void {
+    const looks = (this.#troubled.get(name) ?? 0) + 1;
+    this.#troubled.set(name, looks);
+    if (looks === 1)
+      setTimeout(() => this.#reread(name, this.plain(`${name}_FILE`) ?? ''), WATCH_EVERY_MS).unref();
+    if (looks === 2) {
+      new Logger('Config').error(`${name}_FILE ${trouble}; what it held before stays in force`);
+    }
+  }
+
   /** Stops watching every file. */
   close(): void {
     for (const name of this.#listeners.keys()) unwatchFile(this.plain(`${name}_FILE`) ?? '');
@@ -65,9 +79,11 @@ export class Environment {
     try {
       content = readSecretFile(name, path);
     } catch {
-      return; // gone for a moment while it is replaced: what was read last stays in force
+      return this.#tell(name, 'cannot be read'); // what was read last stays in force
     }
-    if (content === '' || content === this.#files.get(name)) return;
+    if (content === '') return this.#tell(name, 'is empty');
+    this.#troubled.delete(name);
+    if (content === this.#files.get(name)) return;
     this.#files.set(name, content);
     for (const listener of this.#listeners.get(name) ?? []) listener();
   }

@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import { Environment } from './environment.js';
 
 /** A value that is read again when the files behind it change; `current` is always the last one that was good. */
@@ -28,7 +29,11 @@ export class LiveValue<T> {
   #refresh(read: () => T): void {
     try {
       this.#current = read();
-    } catch {
+    } catch (error) {
+      const why = error instanceof Error ? error.message : 'unknown error';
+      new Logger('Config').error(
+        `a file was read again and is of no use; what it held before stays in force: ${why}`,
+      );
       return;
     }
     for (const listener of this.#listeners) listener(this.#current);

@@ -15,7 +15,7 @@ import {
   type HeaderShape,
   type ProviderShape,
 } from './provider-shapes.js';
-import { mapTexts, render, variablesIn } from './template.js';
+import { isMistyped, mapTexts, render, variablesIn } from './template.js';
 import { parseDuration, parseRate } from './units.js';
 
 /** What a provider's settings depend on beside the file itself. */
@@ -49,8 +49,25 @@ export class ProviderReader {
 
   read(): ProviderSettings {
     const settings = this.#ofKind(this.written['kind']);
-    if (this.#lines.length === 0) return settings;
+    this.#throwIfAny();
+    return settings;
+  }
+
+  #throwIfAny(): void {
+    if (this.#lines.length === 0) return;
     throw new ConfigurationError(this.#lines.map((line) => `provider "${this.name}": ${line}`));
+  }
+
+  /** What was meant to be a variable would become the credential itself, unseen. */
+  #refuseMistyped(): void {
+    for (const [field, value] of Object.entries(this.written)) {
+      mapTexts(value, (text) => {
+        if (isMistyped(text))
+          this.#lines.push(`${field} names no variable: write \${NAME} or \${NAME:-default}`);
+        return text;
+      });
+    }
+    this.#throwIfAny();
   }
 
   #ofKind(kind: unknown): ProviderSettings {
@@ -125,7 +142,8 @@ export class ProviderReader {
       );
     }
     if ((shape.client_secret === undefined) === (shape.client_secrets === undefined)) {
-      this.#lines.push('needs either client_secret or client_secrets');
+      const both = shape.client_secret === undefined ? '' : ', not both';
+      this.#lines.push(`needs either client_secret or client_secrets${both}`);
     }
     for (const [field, address] of Object.entries({
       issuer,
@@ -173,6 +191,7 @@ export class ProviderReader {
   }
 
   #checked<T extends ProviderShape>(shape: ClassConstructor<T>): T {
+    this.#refuseMistyped();
     const filled = mapTexts(this.written, (text) => render(text, this.environment));
     const instance = plainToInstance(shape, filled);
     const faults = validateSync(instance, { whitelist: true, forbidNonWhitelisted: true });

@@ -242,6 +242,13 @@ function warningsOf(environment: Environment, grounds: WarningGrounds): string[]
   ) {
     lines.push(`PUBLIC_URL is ${grounds.publicUrl}: browsers elsewhere cannot come back to it`);
   }
+  if (
+    grounds.production &&
+    /^http:/.test(grounds.publicUrl) &&
+    !isLoopbackHost(new URL(grounds.publicUrl).hostname)
+  ) {
+    lines.push('PUBLIC_URL is plain http: codes and cookies of every consent travel open');
+  }
   for (const name of NOT_YET)
     if (environment.plain(name)) lines.push(`${name} is set, but this release does not use it`);
   return lines;

@@ -16,6 +16,11 @@ export function variablesIn(text: string): TemplateVariable[] {
   }));
 }
 
+/** True for a text that is meant to be a variable, or to hold one, and does not. */
+export function isMistyped(text: string): boolean {
+  return text.replace(VARIABLE, '').includes('${') || /^\$[A-Za-z_]\w*$/.test(text);
+}
+
 /** The text with every variable put in; one that is unset and has no default becomes empty, as in a shell. */
 export function render(text: string, environment: Environment): string {
   return text.replace(

@@ -26,10 +26,11 @@ export function welcomeText(facts: WelcomeFacts): string {
   ];
   if (facts.internal) {
     sections.push('Paste these (the admin key is read from where it is kept):');
+    // A file of the user's own may name other providers, and these not at all.
+    const isShipped = !facts.environment.PROVIDERS_FILE;
     const steps = [
       ...(facts.demoConnected ? konnectSteps(facts) : []),
-      ...fyndSteps(facts),
-      ...connectSteps(facts),
+      ...(isShipped ? [...fyndSteps(facts), ...connectSteps(facts)] : []),
       ...generalSteps(facts),
     ];
     sections.push(...steps.map(([title, command]) => `${title}\n  ${command}`));
@@ -85,6 +86,8 @@ function fyndSteps(facts: WelcomeFacts): Step[] {
     ['To install the Fynd extension for the demo company, open this link in a browser:', link.href],
     ['or without a browser:', `curl -sSL -b '' -o /dev/null -w '%{http_code}\\n' '${link.href}'`],
   ];
+  // Users' own tokens are traded for a ticket that the extension's pages get: there is no token of the company.
+  if (environment.FYND_ACCESS_MODE === 'online') return steps;
   return [
     ...steps,
     ['After that, its Fynd Platform token:', get(facts, `/v1/tokens/fynd/companies/${DEMO_COMPANY}`)],
@@ -96,7 +99,10 @@ function connectSteps(facts: WelcomeFacts): Step[] {
   if (!facts.simulator?.connect || !facts.public) return [];
   const path = `/v1/connections/connect/companies/${DEMO_COMPANY}/authorize-link`;
   return [
-    ['A link on which a seller connects Connect; open its url in a browser:', ask(facts, '-X POST ', path)],
+    [
+      "A link on which a seller connects Connect; open its url in a browser, or with curl -sSL -b '':",
+      ask(facts, '-X POST ', path),
+    ],
     ['After that, its Connect token:', get(facts, `/v1/tokens/connect/companies/${DEMO_COMPANY}`)],
   ];
 }

@@ -39,7 +39,7 @@ export class AuthorizeLinkController {
     if (!provider) {
       throw new Problem(
         'invalid_request',
-        'A seller cannot consent to this provider: keep a credential instead.',
+        'A seller cannot consent to this provider: keep a credential with PUT instead.',
       );
     }
     const redirectPath = asked.redirect_path ?? null;

@@ -97,7 +97,7 @@ export class BrowserError extends Error {
     return new BrowserError(
       'provider_unavailable',
       `${title} cannot be reached now`,
-      'Nothing was changed. Wait a minute and begin again.',
+      `Nothing was changed. Wait a minute and begin again.${again === null ? ` ${AGAIN.link}` : ''}`,
       again,
     );
   }

@@ -187,12 +187,17 @@ export class FyndPlatformProvider implements ConsentProvider {
 
   /** Where the extension is installed, which is good for ever; more scopes than it is configured with take a link. */
   async reauthorizeUrl(companyId: string, scopes: readonly string[]): Promise<string | null> {
-    const { publicUrl, apiKey } = this.settings;
+    const { publicUrl, apiKey, baseUrl } = this.settings;
     if (scopes.some((scope) => !this.scopes.includes(scope))) {
       const link = await this.links.create({ provider: this.name, companyId, scopes }, publicUrl);
       return link?.url ?? null;
     }
-    const query = new URLSearchParams({ company_id: companyId, client_id: apiKey });
+    // One extension may be on several clusters.
+    const query = new URLSearchParams({
+      company_id: companyId,
+      client_id: apiKey,
+      cluster_url: new URL(baseUrl).origin,
+    });
     return `${publicUrl}/fp/install?${String(query)}`;
   }
 

@@ -20,7 +20,12 @@ const NO_TOKEN = { message: 'must be a token: printable ASCII without spaces' };
 
 /** A grant that was obtained elsewhere, as it is imported. */
 class ImportShape {
-  @IsString() @Matches(TOKEN, NO_TOKEN) @MaxLength(16_384) refresh_token!: string;
+  @IsString({
+    message: 'must be the refresh token of a grant obtained elsewhere; for a new one make an authorize-link',
+  })
+  @Matches(TOKEN, NO_TOKEN)
+  @MaxLength(16_384)
+  refresh_token!: string;
   @IsOptional() @IsString() @Matches(TOKEN, NO_TOKEN) @MaxLength(16_384) access_token?: string | null;
   @IsOptional() @IsInt() @Min(1) @Max(315_360_000) expires_in?: number | null;
   @IsOptional()

@@ -20,7 +20,10 @@ export class ProviderRegistry {
   get(name: string): TokenProvider {
     const provider = this.#providers.get(name);
     if (!provider)
-      throw new Problem('provider_not_found', 'No provider of this name is configured and enabled.');
+      throw new Problem(
+        'provider_not_found',
+        'No provider of this name is configured and enabled; what is disabled is named in the log of the start.',
+      );
     return provider;
   }
 

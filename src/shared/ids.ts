@@ -17,6 +17,7 @@ export function isId(value: string): boolean {
 /** An id from a path or a query, as text. Throws `invalid_request` naming the field. */
 export function parseId(field: string, value: unknown): string {
   if (typeof value === 'string' && isId(value)) return value;
+  if (value === undefined) throw invalid(field, 'is missing');
   throw invalid(field, 'must be 1 to 64 of A-Z a-z 0-9 . _ - and not "." or ".."');
 }
 

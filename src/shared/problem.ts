@@ -20,7 +20,7 @@ const CATALOGUE = {
   connection_revoked: [410, 'The connection was revoked', 'debug'],
   payload_too_large: [413, 'The body is too large', 'debug'],
   credential_rejected: [422, 'The provider refused this credential', 'debug'],
-  not_renewable: [422, 'This report cannot lead to a renewal', 'debug'],
+  not_renewable: [422, 'This cannot lead to a renewal', 'debug'],
   rate_limited: [429, 'Too many requests', 'debug'],
   internal_error: [500, 'Something went wrong in the broker', 'error'],
   provider_misconfigured: [502, "The provider refuses the broker's own registration", 'warn'],

@@ -16,6 +16,11 @@ const COUNT = {
          from connections where provider = any($1::text[]) group by provider, status`,
 };
 
+const OTHERS = {
+  text: `select distinct provider from connections
+         where provider <> all($1::text[]) and status <> 'revoked' order by provider`,
+};
+
 /**
  * The connection that tells most of its provider: alive before dead, one of which it is known what became of its last
  * attempt, not being renewed already, due before not due; among equals any, so that no single one is the only probe.
@@ -59,6 +64,12 @@ export class ConnectionCensus {
         ];
       }),
     );
+  }
+
+  /** Of which providers, beside these, there are connections that are not revoked. */
+  async listOthers(providers: readonly string[]): Promise<string[]> {
+    const rows = await this.database.run<{ provider: string }>(OTHERS, [providers]);
+    return rows.map(({ provider }) => provider);
   }
 
   /** The id of a connection to probe this provider with; undefined where it has none. */

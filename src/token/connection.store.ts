@@ -151,10 +151,11 @@ export class ConnectionStore {
           companyId,
           grant.credentialFingerprint,
           locationId,
+          grant.rotateAfterS === null,
         ]);
         if (elsewhere.length > 0) {
           if (inserted.length > 0) await run({ text: 'delete from connections where id = $1' }, [row.id]);
-          return 'kept_at_other_level';
+          return 'kept_elsewhere';
         }
       }
       const [connection] = await run<Connection>(
@@ -169,8 +170,9 @@ export class ConnectionStore {
   async isCredentialElsewhere(
     { provider, companyId, locationId }: Subject,
     fingerprint: string,
+    anywhere: boolean,
   ): Promise<boolean> {
-    const values = [provider, companyId, fingerprint, locationId];
+    const values = [provider, companyId, fingerprint, locationId, anywhere];
     return (await this.database.run(OUTSIDE_SQL.credentialElsewhere, values)).length > 0;
   }
 

@@ -35,8 +35,9 @@ export class CredentialService {
       throw new Problem('invalid_request', 'Connections of this provider are not made by hand.');
     }
     const offered = provider.readOffer(body, subject);
-    if (offered.credential && (await this.keeper.isKeptAtOtherLevel(subject, offered.credential)))
-      throw disguised();
+    const { credential, madeByHand } = offered;
+    if (credential && (await this.keeper.isKeptElsewhere(subject, credential, madeByHand)))
+      throw keptElsewhere(madeByHand);
     // A stop waits for it: minting may have ended the token before.
     return this.renewer.track(this.#proveAndKeep(provider, subject, offered, caller));
   }
@@ -58,7 +59,7 @@ export class CredentialService {
       // Whoever keeps a grant anew wants it renewed, unless it says otherwise.
       paused: offered.paused ?? false,
     });
-    if (typeof adopted === 'string') throw disguised();
+    if (typeof adopted === 'string') throw keptElsewhere(offered.madeByHand);
     return adopted;
   }
 
@@ -112,9 +113,11 @@ function isRefusal(outcome: Outcome): boolean {
   return outcome.kind === 'misconfigured' && outcome.code === 'refused_without_code';
 }
 
-function disguised(): Problem {
+function keptElsewhere(madeByHand: boolean): Problem {
   return new Problem(
     'credential_rejected',
-    "A location's credential must not be its company's: it would be the company's right in disguise.",
+    madeByHand
+      ? "A location's credential must not be its company's: it would be the company's right in disguise."
+      : 'This grant is kept for another company or location already: renewing one would end the other.',
   );
 }

@@ -149,9 +149,9 @@ export class GrantKeeper {
     return adopted;
   }
 
-  /** Is this credential kept at the other level of the same company? */
-  async isKeptAtOtherLevel(subject: Subject, credential: Secret): Promise<boolean> {
-    return this.store.isCredentialElsewhere(subject, this.vault.fingerprint(credential));
+  /** Is a credential that a person made kept at the company's other level, or a grant for anybody else at all? */
+  async isKeptElsewhere(subject: Subject, credential: Secret, madeByHand: boolean): Promise<boolean> {
+    return this.store.isCredentialElsewhere(subject, this.vault.fingerprint(credential), !madeByHand);
   }
 
   async markWorking(provider: TokenProvider, dialect: string): Promise<void> {

@@ -47,7 +47,7 @@ export interface AdoptedToken extends KeptToken {
 
 /** Why a grant from outside was not kept. */
 export type NotAdopted =
-  /** The same credential is kept at the other level of this company: it would be one level's right in disguise. */
-  | 'kept_at_other_level'
+  /** The same credential is kept at the company's other level, or the same grant for anybody else. */
+  | 'kept_elsewhere'
   /** There is a living connection, and it was not to be replaced. */
   | 'living';

@@ -125,11 +125,16 @@ export const OUTSIDE_SQL = {
            ${tellReplicas('kept')}`,
   },
 
-  /** Is this credential kept at another level of the same company? $4 null asks for its locations, else for itself. */
+  /**
+   * Is it kept already: $5 anywhere else at this provider; else at another level of the same company, $4 null asks for its
+   * locations, else for itself.
+   */
   credentialElsewhere: {
     text: `select 1 from connections
-           where provider = $1 and company_id = $2 and credential_fingerprint = $3 and status <> 'revoked'
-             and (location_id is null) <> ($4::text is null) limit 1`,
+           where provider = $1 and credential_fingerprint = $3 and status <> 'revoked'
+             and case when $5::boolean then (company_id, location_id) is distinct from ($2, $4::text)
+                      else company_id = $2 and (location_id is null) <> ($4::text is null) end
+           limit 1`,
   },
 
   /** Locked, so that what was sealed is known when it is erased. */

@@ -1,4 +1,4 @@
-import { Injectable, Logger } from '@nestjs/common';
+import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import type { Caller } from '../clients/caller.js';
 import { ProviderRegistry } from '../provider/provider-registry.js';
 import type { TokenProvider } from '../provider/token-provider.js';
@@ -10,7 +10,7 @@ import { ProviderStateStore } from './provider-state.store.js';
 
 /** What operators do with providers. */
 @Injectable()
-export class ProviderService {
+export class ProviderService implements OnApplicationBootstrap {
   readonly #logger = new Logger('Providers');
 
   constructor(
@@ -20,6 +20,14 @@ export class ProviderService {
     private readonly seen: ObservationKeeper,
     private readonly probes: ProviderProbe,
   ) {}
+
+  /** Says what would otherwise be found out by callers alone. */
+  async onApplicationBootstrap(): Promise<void> {
+    const names = this.registry.all().map(({ name }) => name);
+    for (const name of await this.census.listOthers(names)) {
+      this.#logger.warn(`${name}: has connections and is not configured: nothing of it is served or renewed`);
+    }
+  }
 
   /** Every provider that is configured and enabled. */
   async list(): Promise<ProviderAnswer[]> {

@@ -108,6 +108,21 @@ describe('a dead grant', () => {
   });
 });
 
+describe("Connect's scope for everything", () => {
+  it('satisfies every wish once it is granted', () => {
+    expect(judge(aConnection({ scopes: ['*'] }), wish({ scopes: ['contacts'] }))).toEqual(SERVE);
+    expect(missingScopes(aConnection({ scopes: ['*'] }), ['a', 'b'])).toEqual([]);
+  });
+
+  it('is missing nowhere where it is configured, and grants nothing by that', () => {
+    const named = aConnection({ scopes: ['contacts'] });
+    expect(missingScopes(named, ['*'])).toEqual([]);
+    expect(judge(named, wish({ scopes: ['deals'] }))).toEqual(
+      refuse('scope_missing', { missingScopes: ['deals'] }),
+    );
+  });
+});
+
 describe('scopes', () => {
   it('that the token lacks are named, all of them', () => {
     expect(judge(aConnection(), wish({ scopes: ['b', 'a', 'c'] }))).toEqual(

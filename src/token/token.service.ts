@@ -31,7 +31,8 @@ const DETAILS: Partial<Record<ProblemCode, string>> = {
     'The grant is dead and no token satisfies the request: the seller has to connect again.',
   scope_missing: 'The grant lacks a scope that was asked for: the seller has to grant it.',
   ttl_unsatisfiable: 'No token that can be had lives that long: max_ttl says how much min_ttl may ask for.',
-  connection_paused: 'The connection is paused and its token is too short: resume it.',
+  connection_paused:
+    'The connection is paused, and it has no token that lives as long: resume it, once nobody else renews it.',
   connection_revoked:
     'The connection was revoked here, or the extension uninstalled: the seller has to install again, or an operator to keep a credential.',
   provider_misconfigured:
@@ -121,7 +122,7 @@ export class TokenService {
     const whose = subject.locationId === null ? 'company' : 'location';
     throw new Problem(
       'connection_not_found',
-      `This ${whose} has no connection to the provider: a seller has to install, or an operator to keep a credential.`,
+      `This ${whose} has no connection to the provider: a seller has to install or to consent on an authorize-link, or an operator to keep a credential with PUT.`,
     );
   }
 

@@ -124,6 +124,12 @@ describe('the providers', () => {
     [{ ...KONNECT, kind: 'other' }, 'kind must be one of fynd-platform, konnect, oauth2, portal'],
     [{ ...KONNECT, colour: 'red' }, 'colour is no setting of this kind'],
     [{ ...KONNECT, api_key: 'k' }, 'api_key is no setting of this kind'],
+    [
+      { ...FYND, api_secret: '$FYND_SECRET' },
+      'api_secret names no variable: write ${NAME} or ${NAME:-default}',
+    ],
+    [{ ...FYND, api_key: 'x${fynd-key}' }, 'api_key names no variable: write ${NAME} or ${NAME:-default}'],
+    [{ ...FYND, scopes: ['${A', 'b'] }, 'scopes names no variable: write ${NAME} or ${NAME:-default}'],
     [{ ...KONNECT, base_url: 'konnect.example' }, `base_url ${ADDRESS}`],
     [{ ...KONNECT, base_url: 'https://u:test-secret@k.example' }, `base_url ${ADDRESS}`],
     [{ ...KONNECT, base_url: 'https://k.example/?a=test-secret' }, `base_url ${ADDRESS}`],

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
 import { Environment } from '../../src/config/environment.js';
 import { ConfigurationError } from '../../src/config/mistakes.js';
 import { readSettings, type Settings } from '../../src/config/settings.js';
@@ -126,6 +127,9 @@ describe('a secret in a file', () => {
   });
 
   it('stays in force while its file is gone, empty or wrong, and until it is good again', async () => {
+    const said: string[] = [];
+    const tell = (line: unknown): void => void said.push(String(line));
+    Logger.overrideLogger({ log: tell, warn: tell, error: tell });
     const ADMIN_KEY_FILE = file('admin', admin('a'));
     const KEYS_FILE = file('keys', keys('k1'));
     const FYND_API_SECRET_FILE = file('fynd', 'test-secret-f1');
@@ -149,6 +153,13 @@ describe('a secret in a file', () => {
       expect(settings.adminKey?.current.reveal()).toBe(admin('a'));
       expect(fynd.apiSecret.current.reveal()).toBe('test-secret-f1');
     }
+    await eventually(() => /a file was read again and is of no use.*ADMIN_KEY must have/.test(said.join('')));
+    swap(ADMIN_KEY_FILE, '');
+    await eventually(() =>
+      said.join('').includes('ADMIN_KEY_FILE is empty; what it held before stays in force'),
+    );
+    expect(said.join('')).toContain('FYND_API_SECRET_FILE is empty');
+    expect(said.join('')).not.toContain('short');
     const mend = (): void => swap(ADMIN_KEY_FILE, admin('b'));
     await until(mend, () => settings.adminKey?.current.reveal() === admin('b'));
   });

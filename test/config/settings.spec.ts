@@ -204,6 +204,10 @@ describe('the settings', () => {
       'PUBLIC_URL is http://127.0.0.1:8081: browsers elsewhere cannot come back to it',
       'WEBHOOKS_FILE is set, but this release does not use it',
     ]);
+    const open = { PROVIDERS_FILE, PUBLIC_URL: 'http://broker.example' };
+    expect(read(open).warnings).toContain(
+      'PUBLIC_URL is plain http: codes and cookies of every consent travel open',
+    );
     const nothing = file('nothing.yaml', 'providers: { k: { kind: konnect, base_url: "${NOT_SET}" } }');
     expect(read({ PROVIDERS_FILE: nothing }).warnings).toContain(
       'no provider is enabled: the broker has nothing to hold',

@@ -90,6 +90,14 @@ describe('a callback', () => {
       await expectTaken(mine, mine.browser.cookies);
     });
 
+    it('not at all by a look at it, which spends nothing', async () => {
+      const { back, browser } = await consent();
+      const cookie = browser.cookies.join('; ');
+      expect((await ask('HEAD', back.href, { cookie })).status).toBe(200);
+      expect((await world.simulator.ledger()).counters['calls']).toBe(0);
+      expect((await browser.visit(back.href)).status).toBe(302);
+    });
+
     it('after ten minutes', async () => {
       const [intime, late] = [await consent(), await consent('43')];
       await world.advance(595);

@@ -277,7 +277,7 @@ describe.each(IMPORTED)('a grant of %s that was obtained elsewhere', (provider) 
       const access_token = `test-secret-imported-${company}`;
       const imported = await put(company, {
         access_token,
-        refresh_token: 'test-secret-r',
+        refresh_token: `test-secret-r-${company}`,
         expires_in: 3_000,
       });
       expect(await fences()).toEqual({

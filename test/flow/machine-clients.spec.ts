@@ -69,11 +69,15 @@ describe('a client with rights of its own', () => {
     expect(await world.sql('select 1 from credential_proofs where refused')).toEqual([]);
   });
 
-  it('shares no imported grant between a company and its location: renewing one would end the other', async () => {
+  it('shares no imported grant with anybody: renewing one would end the other', async () => {
     const grant = { refresh_token: 'test-secret-shared' };
     expect((await keep('crm/companies/42', { ...grant, paused: true })).status).toBe(201);
-    const { status, body } = await keep('crm/companies/42/locations/7', { ...grant, paused: true });
-    expect([status, body['code']]).toEqual([422, 'credential_rejected']);
+    for (const path of ['crm/companies/42/locations/7', 'crm/companies/43']) {
+      const { status, body } = await keep(path, { ...grant, paused: true });
+      expect([path, status, body['code']]).toEqual([path, 422, 'credential_rejected']);
+    }
+    expect((await keep('crm/companies/42', { ...grant, paused: true })).status).toBe(200);
+    expect(await world.sql('select 1 from connections')).toHaveLength(1);
     expect((await seller.connection(broker, 'crm'))?.['rotate_by']).toBeNull();
   });
 });

@@ -106,6 +106,18 @@ describe('several extensions and clusters', () => {
     ]);
   });
 
+  it('each have a way back of their own for a grant that is dead', async () => {
+    for (const name of ['shop', 'shop_eu'] as const) {
+      await install(name);
+      await world.sql(
+        `update connections set status = 'reauthorization_required', expires_at = broker_now()`,
+      );
+      const { body } = await token(name);
+      const back = await new Browser().visit(String(body['authorize_url']));
+      expect(new URL(back.headers.get('location') ?? '').origin).toBe(clusterOf(name));
+    }
+  });
+
   it('never meet, however their installs of one company are interleaved in one browser', async () => {
     const browser = new Browser();
     const backs = [];

@@ -90,6 +90,13 @@ describe.each([
     });
   });
 
+  it('are not taken away again by the next who asks for others', async () => {
+    await seller.connect(broker, provider);
+    for (const scope of ['more', 'others'])
+      await follow(await seller.token(broker, provider, `?scope=${scope}`));
+    expect((await seller.token(broker, provider, '?scope=more,others')).status).toBe(200);
+  });
+
   it('become fewer by a consent to fewer, and that is shown', async () => {
     await seller.connect(broker, provider);
     const { id } = await connection();
