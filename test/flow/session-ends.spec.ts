@@ -41,7 +41,7 @@ describe('a session that has expired', () => {
     const answer = await read(id, companyId, '&min_ttl=0');
     expect(codeOf(answer)).toEqual(OVER);
     expect(answer.body['authorize_url']).toBe(
-      `${broker.public}/fp/install?company_id=${companyId}&client_id=${API_KEY}`,
+      `${broker.public}/fp/install?company_id=${companyId}&client_id=${API_KEY}&cluster_url=${encodeURIComponent(world.simulator.url)}`,
     );
     expect(answer.body).not.toHaveProperty('connection_id');
     expect(codeOf(await read(id, companyId, '&min_ttl=3600&scope=x'))).toEqual(OVER);

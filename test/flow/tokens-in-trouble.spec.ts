@@ -132,7 +132,7 @@ describe('a dead grant', () => {
         detail: expect.not.stringContaining('test-secret'),
         request_id: expect.any(String),
         connection_id: id,
-        authorize_url: `${broker.public}/fp/install?company_id=${company}&client_id=${API_KEY}`,
+        authorize_url: `${broker.public}/fp/install?company_id=${company}&client_id=${API_KEY}&cluster_url=${encodeURIComponent(world.simulator.url)}`,
       });
     }
     expect(await renewals(company)).toBe(1);
