@@ -27,7 +27,6 @@ describe('an OAuth 2 provider', () => {
       { ...CRM, client_secrets: ['test-secret-other'] },
       'needs either client_secret or client_secrets, not both',
     ],
-    ,
     [{ ...CRM, client_secret: '' }, 'client_secret should not be empty'],
     [{ ...OPEN, client_secrets: 'test-secret-text' }, 'client_secrets must be an array'],
     [{ ...CRM, client_id: '' }, 'client_id should not be empty'],
