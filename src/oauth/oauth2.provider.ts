@@ -8,6 +8,7 @@ import {
 } from 'oauth4webapi';
 import type { OAuth2Settings } from '../config/provider-settings.js';
 import { readBody } from '../http/validation.js';
+import { headerFor } from '../provider/access-token.js';
 import type {
   OfferedGrant,
   Outcome,
@@ -75,8 +76,7 @@ export class OAuth2Provider implements ConsentProvider {
   }
 
   header(accessToken: Secret): { name: string; value: string } {
-    const { name, scheme } = this.settings.header;
-    return { name, value: scheme === '' ? accessToken.reveal() : `${scheme} ${accessToken.reveal()}` };
+    return headerFor(accessToken, this.settings.header);
   }
 
   async consentUrl({ state, scopes }: ConsentRequest): Promise<string | Failure> {

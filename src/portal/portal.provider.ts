@@ -11,6 +11,7 @@ import {
 } from 'class-validator';
 import type { PortalSettings } from '../config/provider-settings.js';
 import { readBody } from '../http/validation.js';
+import { headerFor } from '../provider/access-token.js';
 import {
   CREDENTIAL_TYPES,
   type CredentialType,
@@ -66,8 +67,7 @@ export class PortalProvider implements TokenProvider {
   }
 
   header(accessToken: Secret): { name: string; value: string } {
-    const { name, scheme } = this.settings.header;
-    return { name, value: scheme === '' ? accessToken.reveal() : `${scheme} ${accessToken.reveal()}` };
+    return headerFor(accessToken, this.settings.header);
   }
 
   /** Nobody but a person makes another. The engine does not ask where `renews` is false. */
