@@ -2,6 +2,7 @@ import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common'
 import type { Caller } from '../clients/caller.js';
 import { ProviderRegistry } from '../provider/provider-registry.js';
 import type { TokenProvider } from '../provider/token-provider.js';
+import { Problem } from '../shared/problem.js';
 import { ConnectionCensus } from './connection-census.js';
 import { ObservationKeeper } from './observation-keeper.js';
 import { answerProvider, type ProviderAnswer } from './provider-answer.js';
@@ -21,10 +22,14 @@ export class ProviderService implements OnApplicationBootstrap {
     private readonly probes: ProviderProbe,
   ) {}
 
-  /** Says what would otherwise be found out by callers alone. */
+  /** Says what would otherwise be found out by callers alone; a database that is away at this moment is no reason to end. */
   async onApplicationBootstrap(): Promise<void> {
     const names = this.registry.all().map(({ name }) => name);
-    for (const name of await this.census.listOthers(names)) {
+    const others = await this.census.listOthers(names).catch((error: unknown) => {
+      if (error instanceof Problem) return [];
+      throw error;
+    });
+    for (const name of others) {
       this.#logger.warn(`${name}: has connections and is not configured: nothing of it is served or renewed`);
     }
   }

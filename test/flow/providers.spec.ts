@@ -42,6 +42,18 @@ describe('the list of providers', () => {
     await few.broker.stop();
   });
 
+  it('is not all that has connections: the start names what is not configured any more', async () => {
+    await world.keepKonnect(operator.broker, '90');
+    const before = world.logs.length;
+    const few = await world.local({ KONNECT_BASE_URL: undefined });
+    await few.broker.stop();
+    const said = world.logs.slice(before).join('');
+    expect(said).toContain(
+      'konnect: has connections and is not configured: nothing of it is served or renewed',
+    );
+    expect(said).not.toContain('fynd: has connections');
+  });
+
   it('counts connections by status, and apart those that are due', async () => {
     for (const companyId of ['1', '2', '3', '4', '5', '6'])
       await world.keepKonnect(operator.broker, companyId);
