@@ -75,12 +75,15 @@ export class Environment {
   }
 
   #reread(name: string, path: string): void {
+    // Closed meanwhile.
+    if (!this.#listeners.has(name)) return;
     let content: string;
     try {
       content = readSecretFile(name, path);
     } catch {
       return this.#tell(name, 'cannot be read'); // what was read last stays in force
     }
+    if (content === '' && this.#files.get(name) === '') return;
     if (content === '') return this.#tell(name, 'is empty');
     this.#troubled.delete(name);
     if (content === this.#files.get(name)) return;

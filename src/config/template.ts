@@ -18,7 +18,9 @@ export function variablesIn(text: string): TemplateVariable[] {
 
 /** True for a text that is meant to be a variable, or to hold one, and does not. */
 export function isMistyped(text: string): boolean {
-  return text.replace(VARIABLE, '').includes('${') || /^\$[A-Za-z_]\w*$/.test(text);
+  // A default is no place for a variable: it would end at the inner brace.
+  const rest = text.replace(VARIABLE, (_, _name: string, fallback = '') => fallback as string);
+  return rest.includes('${') || /^\$[A-Z][A-Z0-9_]*$/.test(text);
 }
 
 /** The text with every variable put in; one that is unset and has no default becomes empty, as in a shell. */

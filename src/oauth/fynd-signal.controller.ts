@@ -24,7 +24,7 @@ export class FyndSignalController {
     private readonly autoInstalls: AutoInstallService,
   ) {}
 
-  /** One answer to everybody: it must not tell who is a customer. */
+  /** One answer to everybody who sends JSON, whatever is in it: it must not tell who is a customer. */
   @Post('uninstall')
   @RouteConfig({ readsAnything: true })
   @HttpCode(202)

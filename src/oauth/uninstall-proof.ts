@@ -80,14 +80,16 @@ export class UninstallProof {
     }
   }
 
-  /** Where only users have tokens, each is asked about by itself, for as long as the provider can tell. */
+  /** Where only users have tokens, each is asked about by itself, for as long as the provider is there to tell. */
   async #lookAtSessions(provider: FyndPlatformProvider, companyId: string): Promise<Finding> {
+    let finding: Finding = 'there';
     for (const { id, token } of await this.sessions.livingTokensOf(provider.name, companyId, MOST_SESSIONS)) {
       const answer = await provider.test(companyId, token);
+      if (answer === 'away') return 'unknown';
       if (answer === 'ended') await this.sessions.end(id);
-      else if (answer !== 'alive') return 'unknown';
+      if (answer === 'unclear') finding = 'unknown';
     }
-    return 'there';
+    return finding;
   }
 }
 

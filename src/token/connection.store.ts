@@ -19,6 +19,8 @@ export interface ListFilter {
   readonly limit: number;
 }
 
+const LOCK = { text: `select pg_advisory_xact_lock(hashtextextended($1, 0))` };
+
 /** All that changes `connections`. It stores and returns what is sealed, and opens nothing. */
 @Injectable()
 export class ConnectionStore {
@@ -132,9 +134,7 @@ export class ConnectionStore {
     const { provider, companyId, locationId } = subject;
     return this.database.transaction(async (run) => {
       // One at a time per company, or two levels could each take the same credential and not see the other.
-      await run({ text: `select pg_advisory_xact_lock(hashtextextended($1, 0))` }, [
-        `adopt ${provider} ${companyId}`,
-      ]);
+      await run(LOCK, [`adopt ${provider} ${companyId}`]);
       const inserted = await run<{ id: string }>(OUTSIDE_SQL.ensure, [
         randomUUID(),
         provider,
@@ -146,6 +146,8 @@ export class ConnectionStore {
       const grant = seal(row);
       if (!grant) return 'living';
       if (grant.credentialFingerprint !== null) {
+        // A grant is looked for at all companies, which the lock above does not span.
+        await run(LOCK, [`adopt ${provider} credential ${grant.credentialFingerprint}`]);
         const elsewhere = await run(OUTSIDE_SQL.credentialElsewhere, [
           provider,
           companyId,

@@ -139,7 +139,12 @@ export class RenewalAttempt {
       return kept;
     };
     const kept = await this.#written(claimed, write, undefined, whileAway);
-    if (!kept) await this.#disown(provider, claimed, token);
+    if (!kept) {
+      await this.#disown(provider, claimed, token).catch((error: unknown) => {
+        const why = error instanceof Error ? error.message : 'unknown error';
+        this.#logger.error(`${claimed.id}: what came may live on at the provider (${why})`);
+      });
+    }
     return kept;
   }
 
@@ -148,7 +153,9 @@ export class RenewalAttempt {
     if (!provider.revoke || !(await this.keeper.isRevoked(claimed))) return;
     const { upstream } = await provider.revoke(token.grant, token.accessToken);
     const subject = `${claimed.provider} ${claimed.id}`;
-    this.#logger.log(`${subject}: renewed while it was revoked; what came was given back (${upstream})`);
+    if (upstream === 'revoked') this.#logger.log(`${subject}: renewed while it was revoked; given back`);
+    else
+      this.#logger.error(`${subject}: renewed while it was revoked; what came lives on there (${upstream})`);
   }
 
   /** Writes until it holds: an answer that came may have spent a refresh token and must not be lost with a failed write. */

@@ -120,6 +120,7 @@ describe("Connect's scope for everything", () => {
     expect(judge(named, wish({ scopes: ['deals'] }))).toEqual(
       refuse('scope_missing', { missingScopes: ['deals'] }),
     );
+    expect(judge(named, wish({ scopes: ['*'] }))).toEqual(refuse('scope_missing', { missingScopes: ['*'] }));
   });
 });
 

@@ -80,14 +80,15 @@ export function retryAfterSeconds(connection: Connection): number {
   return Math.max(1, Math.ceil(wait));
 }
 
-/** The scopes that the provider is configured with and this grant lacks. */
+/** The scopes that the provider is configured with and this grant lacks. Whoever asked for `*` was told what there is. */
 export function missingScopes(connection: Connection, configured: readonly string[]): string[] {
-  return connection.tokenVersion === 0 ? [] : lacking(connection.scopes, configured);
+  if (connection.tokenVersion === 0) return [];
+  return lacking(connection.scopes, configured).filter((scope) => scope !== '*');
 }
 
-/** Those of `wanted` that are not granted. Connect's `*` stands for all that there is, granted or wanted. */
+/** Those of `wanted` that are not granted. Connect's `*` grants all that there is. */
 function lacking(granted: readonly string[], wanted: readonly string[]): string[] {
-  return granted.includes('*') ? [] : wanted.filter((scope) => scope !== '*' && !granted.includes(scope));
+  return granted.includes('*') ? [] : wanted.filter((scope) => !granted.includes(scope));
 }
 
 /** Which problem the last failure is to a caller whose token is too short. */

@@ -208,7 +208,8 @@ export class TokenService {
       return null;
     // Asked for together with those that are there, or two who widen in turns would take each other's away.
     const wider = missingScopes.length > 0 ? [...connection.scopes, ...missingScopes] : [];
-    return provider.reauthorizeUrl(connection.companyId, wider);
+    const unasked = wider.filter((scope) => !provider.scopes.includes(scope));
+    return provider.reauthorizeUrl(connection.companyId, unasked);
   }
 }
 

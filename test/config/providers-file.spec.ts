@@ -129,6 +129,10 @@ describe('the providers', () => {
       'api_secret names no variable: write ${NAME} or ${NAME:-default}',
     ],
     [{ ...FYND, api_key: 'x${fynd-key}' }, 'api_key names no variable: write ${NAME} or ${NAME:-default}'],
+    [
+      { ...FYND, api_secret: '${A:-${B}}' },
+      'api_secret names no variable: write ${NAME} or ${NAME:-default}',
+    ],
     [{ ...FYND, scopes: ['${A', 'b'] }, 'scopes names no variable: write ${NAME} or ${NAME:-default}'],
     [{ ...KONNECT, base_url: 'konnect.example' }, `base_url ${ADDRESS}`],
     [{ ...KONNECT, base_url: 'https://u:test-secret@k.example' }, `base_url ${ADDRESS}`],
