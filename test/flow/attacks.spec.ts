@@ -225,7 +225,7 @@ describe('a callback', () => {
   });
 
   it('comes no more often at once than renewals may run, and a browser beyond that may ask again', async () => {
-    await world.simulator.fault({ provider: 'fynd', operation: 'exchange', delay_ms: 300 });
+    await world.simulator.fault({ provider: 'fynd', operation: 'exchange', delay_ms: 2_000 });
     const browsers = Array.from({ length: 40 }, () => new Browser());
     const backs = await Promise.all(
       browsers.map(async (browser) => {

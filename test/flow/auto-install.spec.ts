@@ -194,7 +194,7 @@ describe('an install without a browser', () => {
 
   it('comes to one connection, however many are sent at once', async () => {
     const companyId = nextCompany();
-    await world.simulator.fault({ provider: 'fynd', operation: 'exchange', delay_ms: 100 });
+    await world.simulator.fault({ provider: 'fynd', operation: 'exchange', delay_ms: 1_000 });
     const codes = [await codeFor(companyId), await codeFor(companyId), await codeFor(companyId)];
     const answers = await Promise.all(codes.map((code) => sendSigned({ company_id: companyId, code })));
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);

@@ -149,7 +149,12 @@ describe('renewing by hand', () => {
   it('is one renewal for all who ask at the same time', async () => {
     const { company, id } = await installed();
     // Long enough for all of them to have come, however busy the machine is: a later one would renew again, and rightly.
-    await world.simulator.fault({ provider: 'fynd', operation: 'renew', company_id: company, delay_ms: 2_000 });
+    await world.simulator.fault({
+      provider: 'fynd',
+      operation: 'renew',
+      company_id: company,
+      delay_ms: 2_000,
+    });
     const answers = await Promise.all(Array.from({ length: 20 }, () => call('POST', `/${id}/renew`)));
     expect(answers.map(({ body }) => body['token_version'])).toEqual(answers.map(() => 2));
     expect(await renewals(company)).toBe(1);
