@@ -28,7 +28,7 @@ export interface Served {
 /** What a refused caller is told in words; the code says the rest. */
 const DETAILS: Partial<Record<ProblemCode, string>> = {
   reauthorization_required:
-    'The grant is dead and no token satisfies the request: the seller has to connect again.',
+    'The grant is dead and no token satisfies the request: the seller has to connect again, or an operator to keep another.',
   scope_missing: 'The grant lacks a scope that was asked for: the seller has to grant it.',
   ttl_unsatisfiable: 'No token that can be had lives that long: max_ttl says how much min_ttl may ask for.',
   connection_paused:

@@ -1,6 +1,7 @@
--- Why: what ends by itself since nothing renews it is the schedule's question at every tick, answered by few rows. In a step
--- of its own: readers go on while it is made, and writers of 0.1.0 wait for no more than this.
+-- Why: two questions that are answered by few rows. Indexes in a step of their own: readers go on while they are made, and
+-- writers of 0.1.0 wait for no more than this.
 
+-- What ends by itself, since nothing renews it? Asked by the schedule at every tick.
 create index connections_lapsing on connections (provider, expires_at)
   where sealed_grant is null and expires_at is not null and status in ('active', 'suspect');
 
