@@ -76,12 +76,15 @@ describe('a client with rights of its own', () => {
       const { status, body } = await keep(path, { ...grant, paused: true });
       expect([path, status, body['code']]).toEqual([path, 422, 'credential_rejected']);
     }
-    const atOnce = await Promise.all(
-      ['51', '52', '53', '54', '55', '56'].map((company) =>
-        keep(`crm/companies/${company}`, { refresh_token: 'test-secret-raced', paused: true }),
-      ),
-    );
-    expect(atOnce.map(({ status }) => status).sort()).toEqual([201, 422, 422, 422, 422, 422]);
+    // Several rounds: two of them have to be in the database at the same moment.
+    for (let round = 0; round < 8; round += 1) {
+      const atOnce = await Promise.all(
+        ['51', '52', '53', '54', '55', '56'].map((company) =>
+          keep(`crm/companies/${company}`, { refresh_token: `test-secret-raced-${round}`, paused: true }),
+        ),
+      );
+      expect(atOnce.filter(({ status }) => status < 300)).toHaveLength(1);
+    }
     await world.sql(`delete from connections where company_id <> '42'`);
     expect((await keep('crm/companies/42', { ...grant, paused: true })).status).toBe(200);
     expect(await world.sql('select 1 from connections')).toHaveLength(1);
