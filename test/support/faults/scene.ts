@@ -15,8 +15,6 @@ export interface SceneOptions {
   readonly timeout?: string;
   /** Default: one in the PostgreSQL that all test files share. */
   readonly database?: () => Promise<TestDatabase>;
-  /** Variables of every replica. */
-  readonly variables?: Record<string, string>;
 }
 
 /** Seconds in which a replaced refresh token still works, under `grace`: longer than a lease. */
@@ -32,9 +30,12 @@ export class FaultScene {
   readonly world = new World();
   /** The way from the replicas to the provider. */
   wayToProvider!: Cable;
+  /** The way from the replicas to the database. */
+  wayToDatabase!: Cable;
   /** The replica that stays. */
   survivor!: Replica;
   readonly #folder = mkdtempSync(join(tmpdir(), 'token-broker-test-'));
+  #databaseUrl = '';
   #batches = 0;
 
   constructor(private readonly options: SceneOptions = {}) {}
@@ -44,24 +45,31 @@ export class FaultScene {
     await installVersionLog(this.world);
     this.wayToProvider = new Cable(new URL(this.world.simulator.url));
     writeFileSync(this.#providersFile, this.#providers(await this.wayToProvider.open()));
+    this.wayToDatabase = new Cable(new URL(this.world.databaseUrl));
+    this.#databaseUrl = await this.wayToDatabase.open();
     this.survivor = await this.replica();
   }
 
   async close(): Promise<void> {
     try {
       await this.world.simulator.control('POST', 'reset');
-      this.wayToProvider.mend();
+      for (const way of [this.wayToProvider, this.wayToDatabase]) way.mend();
       await this.world.close();
     } finally {
-      this.wayToProvider.close();
+      for (const way of [this.wayToProvider, this.wayToDatabase]) way.close();
       rmSync(this.#folder, { recursive: true, force: true });
     }
   }
 
   /** A process of its own, with a connection to the database for each that is in flight. */
   async replica(changes: Record<string, string> = {}): Promise<Replica> {
-    const variables = { DATABASE_POOL: '60', ...this.options.variables, ...changes };
-    return this.world.replica({ PROVIDERS_FILE: this.#providersFile, LOG_LEVEL: 'warn', ...variables });
+    return this.world.replica({
+      PROVIDERS_FILE: this.#providersFile,
+      DATABASE_URL: this.#databaseUrl,
+      DATABASE_POOL: '60',
+      LOG_LEVEL: 'warn',
+      ...changes,
+    });
   }
 
   /** Has the provider rotate as the mode says, and the broker know that it is well. */
