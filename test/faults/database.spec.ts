@@ -51,7 +51,11 @@ describe('a database', () => {
       await end();
       await database.start();
       await scene.leasesRunOut();
+      // Who has nothing to write is the first to look; the holder comes two looks later.
+      holder.signal('SIGSTOP');
       scene.wayToDatabase.mend();
+      await sleep(2_000);
+      holder.signal('SIGCONT');
       await batch.settle();
       const found = await audit(scene, batch, `database ${what}, tokens in hand ${how}`);
       await batch.forget();

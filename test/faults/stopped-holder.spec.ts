@@ -31,7 +31,9 @@ describe('a replica that stands still beyond its leases', () => {
       stopped.signal('SIGSTOP');
       await scene.mend();
       await batch.renewed();
-      const newer = await scene.world.sql('select id, sealed_token, sealed_grant from connections order by id');
+      const newer = await scene.world.sql(
+        'select id, sealed_token, sealed_grant from connections order by id',
+      );
       stopped.signal('SIGCONT');
       const statuses = await answered;
       await batch.settle();

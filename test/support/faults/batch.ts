@@ -108,9 +108,9 @@ export class Batch {
     await eventually(async () => (await this.rows()).every(({ lease_owner }) => lease_owner !== null));
   }
 
-  /** Resolves once each has a new token. */
-  async renewed(): Promise<void> {
-    await eventually(async () => (await this.rows()).every(({ token_version }) => token_version > 1));
+  /** Resolves once each has a new token: that of this version. */
+  async renewed(version = 2): Promise<void> {
+    await eventually(async () => (await this.rows()).every((row) => row.token_version >= version));
   }
 
   /**

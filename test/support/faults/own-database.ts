@@ -56,7 +56,9 @@ export class OwnDatabase implements TestDatabase {
 
   /** kill -9: its next start begins with a recovery. */
   async crash(): Promise<void> {
-    const [pid] = readFileSync(join(this.folder, 'postgres', 'cluster', 'postmaster.pid'), 'utf8').split('\n');
+    const [pid] = readFileSync(join(this.folder, 'postgres', 'cluster', 'postmaster.pid'), 'utf8').split(
+      '\n',
+    );
     process.kill(Number(pid), 'SIGKILL');
     while (isThere(Number(pid))) await sleep(10);
     await this.stop();

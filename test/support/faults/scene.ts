@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll } from '@jest/globals';
+import { afterAll, beforeAll, jest } from '@jest/globals';
 import { Cable } from '../cable.js';
 import type { TestDatabase } from '../postgres.js';
 import type { Replica } from '../replica.js';
@@ -16,6 +16,9 @@ export interface SceneOptions {
   /** Default: one in the PostgreSQL that all test files share. */
   readonly database?: () => Promise<TestDatabase>;
 }
+
+// A scenario takes longer than another test.
+jest.setTimeout(150_000);
 
 /** Seconds in which a replaced refresh token still works, under `grace`: longer than a lease. */
 const GRACE_S = 120;
