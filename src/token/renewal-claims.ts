@@ -9,6 +9,12 @@ import { ProviderHealth } from './provider-health.js';
 import type { Claim } from './renewal-attempt.js';
 import type { Room } from './room.js';
 
+/** What came of claiming one connection. */
+export interface SingleClaim {
+  readonly claim: Claim | undefined;
+  readonly room: Room | undefined;
+}
+
 /** What came of a look at what is due. */
 export interface DueClaims {
   readonly claims: readonly Claim[];
@@ -16,9 +22,15 @@ export interface DueClaims {
   readonly room: Room | undefined;
 }
 
+/** A wait that is over before it begins would ask again in vain. */
+const LEAST_WAIT_S = 0.002;
+
 /** The right to renew: a lease on the connection, and room at its provider, both or neither. */
 @Injectable()
 export class RenewalClaims {
+  /** By provider, the last of those who wait here for room. */
+  readonly #lines = new Map<string, Promise<unknown>>();
+
   constructor(
     private readonly registry: ProviderRegistry,
     private readonly leases: LeaseStore,
@@ -28,18 +40,32 @@ export class RenewalClaims {
   ) {}
 
   /**
-   * Claims one connection; without a claim, `room` tells why its provider may not be asked, and is undefined where the
-   * connection is not free. Throws Problem `provider_not_found`.
+   * Claims one connection, waiting for room at its provider until `until` (monotonic). Without a claim, `room` tells why there
+   * is none, and is undefined where the connection itself is not free. Throws Problem `provider_not_found`.
    */
   async one(
     { id, provider }: Connection,
     wanting: number,
     pass: 'nothing' | 'backoff' | 'everything',
-  ): Promise<{ claim: Claim | undefined; room: Room | undefined }> {
+    until: number,
+  ): Promise<SingleClaim> {
     const asking = this.health.asking(this.registry.get(provider));
-    const claimedAt = this.clock.monotonic();
-    const leased = await this.leases.claim(asking, id, wanting, pass);
-    return { claim: claimsOf(leased, claimedAt)[0], room: leased.room };
+    const attempt = async (): Promise<SingleClaim> => {
+      const claimedAt = this.clock.monotonic();
+      const leased = await this.leases.claim(asking, id, wanting, pass);
+      return { claim: claimsOf(leased, claimedAt)[0], room: leased.room };
+    };
+    if (pass === 'everything') return attempt();
+    const first = this.#lines.has(provider) ? undefined : await attempt();
+    if (first && isDecided(first)) return first;
+    // The first in line asks for all: if each did, most would ask in vain, and all the time.
+    return this.#afterThoseBefore(provider, async () => {
+      for (;;) {
+        const next = await attempt();
+        if (isDecided(next) || this.clock.monotonic() >= until) return next;
+        await this.calls.nextEnd(provider, Math.max(next.room?.waitS ?? 0, LEAST_WAIT_S));
+      }
+    });
   }
 
   /** Claims up to `limit` of what is due; one, and any, where the provider is being probed. */
@@ -56,15 +82,26 @@ export class RenewalClaims {
     this.calls.end(begun);
   }
 
-  /** Resolves when there may be room again. */
-  async nextRoom(provider: string, { waitS }: Room): Promise<void> {
-    await this.calls.nextEnd(provider, Math.max(waitS, LEAST_WAIT_S));
+  async #afterThoseBefore<T>(provider: string, work: () => Promise<T>): Promise<T> {
+    const turn = (this.#lines.get(provider) ?? Promise.resolve()).then(work);
+    const line = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#lines.set(provider, line);
+    try {
+      return await turn;
+    } finally {
+      if (this.#lines.get(provider) === line) this.#lines.delete(provider);
+    }
   }
 }
 
-/** A wait that is over before it begins would ask again in vain. */
-const LEAST_WAIT_S = 0.002;
-
 function claimsOf({ claimed, room, begun }: Leased, claimedAt: number): Claim[] {
   return room ? claimed.map((connection) => ({ claimed: connection, claimedAt, room, begun })) : [];
+}
+
+/** Waiting for room would change nothing. */
+function isDecided({ claim, room }: SingleClaim): boolean {
+  return claim !== undefined || room === undefined || room.closed !== null;
 }
