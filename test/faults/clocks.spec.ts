@@ -32,7 +32,7 @@ const TOLERANCE_S = 7;
     await batch.settle();
     const wrongS = await mostWrongS(batch);
     const found = await audit(scene, batch, `provider's clock ${offset > 0 ? '+' : ''}${offset} s`);
-    await batch.forget();
+    await batch.end();
     await scene.world.simulator.settings('oauth2', { clock_offset_s: 0, expiry: 'expires_in' });
     expect(wrongS).toBeLessThan(TOLERANCE_S);
     expect(found).toMatchObject({ lost: 0, reused: 0, outOfOrder: 0, stuck: 0, calls: IN_FLIGHT });

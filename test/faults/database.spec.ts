@@ -58,7 +58,7 @@ describe('a database', () => {
       holder.signal('SIGCONT');
       await batch.settle();
       const found = await audit(scene, batch, `database ${what}, tokens in hand ${how}`);
-      await batch.forget();
+      await batch.end();
       expect(found).toMatchObject({ lost: 0, reused: 0, outOfOrder: 0, stuck: 0, calls: IN_FLIGHT });
     },
   );
@@ -78,7 +78,7 @@ describe('a database', () => {
     }
     await batch.settle();
     const found = await audit(scene, batch, 'database ends connections');
-    await batch.forget();
+    await batch.end();
     expect(found).toMatchObject({ lost: 0, reused: 0, outOfOrder: 0, stuck: 0, calls: IN_FLIGHT });
   });
 });

@@ -104,7 +104,7 @@ describe.each(MODES)('a provider whose rotation is %s', (mode) => {
     await scene.leasesRunOut();
     await batch.settle();
     const found = await audit(scene, batch, `kill -9 ${point}, ${mode}`);
-    await batch.forget();
+    await batch.end();
 
     // Where the provider has acted, it is asked once more, and never again.
     const asked = mayLose ? 2 : 1;

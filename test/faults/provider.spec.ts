@@ -41,7 +41,7 @@ const TROUBLE_MS = 6_000;
     const meanwhile = (await batch.calls()).length;
     await batch.settle();
     const found = await audit(scene, batch, `provider ${what}, ${mode}`);
-    await batch.forget();
+    await batch.end();
     expect(found).toMatchObject({ lost: 0, spentAgain: 0, outOfOrder: 0, stuck: 0 });
     // A backoff that doubles from 1 s, with full jitter, fits four to five times into this, and seldom ten times.
     expect(meanwhile).toBeLessThanOrEqual(6 * IN_FLIGHT);
@@ -62,7 +62,7 @@ const TROUBLE_MS = 6_000;
     const revived = await scene.world.api(scene.survivor, 'POST', `/v1/providers/${mode}/revive`, { since });
     await batch.settle();
     const found = await audit(scene, batch, `provider refuses every grant (${dead} died of it)`);
-    await batch.forget();
+    await batch.end();
     expect(dead).toBeLessThanOrEqual(3);
     expect(revived.status).toBe(200);
     expect(found).toMatchObject({ lost: 0, outOfOrder: 0, stuck: 0 });

@@ -41,7 +41,7 @@ describe('a replica that stands still beyond its leases', () => {
         await scene.world.sql('select id, sealed_token, sealed_grant from connections order by id'),
       ).toEqual(newer);
       const found = await audit(scene, batch, `SIGSTOP after sending, ${mode}`);
-      await batch.forget();
+      await batch.end();
       expect(found).toMatchObject({ lost: 0, spentAgain: 0, outOfOrder: 0, stuck: 0, calls: 2 * IN_FLIGHT });
       expect(new Set(statuses)).toEqual(new Set([200]));
     },
@@ -66,7 +66,7 @@ describe('a replica that stands still beyond its leases', () => {
       const onWaking = (await batch.calls()).length - before;
       await batch.settle();
       const found = await audit(scene, batch, `SIGSTOP before sending, ${mode}`);
-      await batch.forget();
+      await batch.end();
       expect(onWaking).toBe(0);
       expect(found).toMatchObject({ lost: 0, reused: 0, outOfOrder: 0, stuck: 0, calls: IN_FLIGHT });
     },

@@ -1,9 +1,13 @@
+import type { Answer } from '../http.js';
 import type { Batch, Call, Row } from './batch.js';
 import { report, type Finding } from './findings.js';
 import { rotationAtProvider } from './modes.js';
 import type { FaultScene } from './scene.js';
 import { groupBy, countOf } from './group-by.js';
 import { committedAt, isOutOfOrder, readVersionLog, type LoggedVersion } from './version-log.js';
+
+/** Times that the audit asks for a renewal which cannot be had just then. */
+const TRIES = 5;
 
 /**
  * What a scenario came to, over all its connections: whether the provider accepts the token that is served, whether the
@@ -44,14 +48,22 @@ export async function audit(scene: FaultScene, batch: Batch, scenario: string): 
 
 /** Null where the grant lives: its served token is good, it renews once more, and then its token is good, too. */
 async function whyLost(scene: FaultScene, batch: Batch, row: Row): Promise<string | null> {
-  const { world, survivor } = scene;
   if (row.status !== 'active') return row.status_reason ?? row.status;
   if (!(await isServedTokenGood(scene, batch, row))) return 'token_dead';
-  const { body } = await world.api(survivor, 'POST', `/v1/connections/${row.id}/renew`);
+  const { body } = await renewOnceMore(scene, row.id);
   if (body['status'] !== 'active' || Number(body['token_version']) <= row.token_version) {
-    return `not_renewable: ${String(body['last_error'] ?? body['code'])}`;
+    return `not_renewable: ${String(body['last_error'] ?? body['detail'])}`;
   }
   return (await isServedTokenGood(scene, batch, row)) ? null : 'renewed_token_dead';
+}
+
+/** What is closed for a moment is asked again when that is over. */
+async function renewOnceMore({ world, survivor }: FaultScene, id: string): Promise<Answer> {
+  for (let tries = 1; ; tries += 1) {
+    const answer = await world.api(survivor, 'POST', `/v1/connections/${id}/renew`);
+    if (answer.status !== 503 || tries === TRIES) return answer;
+    await world.advance(Number(answer.body['retry_after'] ?? 1));
+  }
 }
 
 async function isServedTokenGood(scene: FaultScene, batch: Batch, row: Row): Promise<boolean> {

@@ -134,9 +134,10 @@ export class Batch {
     }
   }
 
-  /** Takes them out of the database. */
-  async forget(): Promise<void> {
-    await this.scene.world.sql('delete from connections where id = any($1::uuid[])', [this.ids]);
+  /** Ends them: nothing of them is renewed any more. */
+  async end(): Promise<void> {
+    const { world, survivor } = this.scene;
+    for (const id of this.ids) await world.api(survivor, 'DELETE', `/v1/connections/${id}`);
   }
 
   async #look(): Promise<{ open: number; leased: number; failures: number; next: number | null }> {

@@ -80,8 +80,11 @@ export class FaultScene {
     const rotation = rotationAtProvider(mode);
     await this.world.simulator.settings('oauth2', { rotation, grace_s: GRACE_S });
     const warm = await this.batch(mode, 1);
-    for (let count = 0; count < WARM_UP; count += 1) await warm.renew(this.survivor);
-    await warm.forget();
+    for (let count = 0; count < WARM_UP; count += 1) {
+      const [shown] = await warm.renew(this.survivor);
+      if (shown?.['status'] !== 'active') throw new Error(`not well: ${JSON.stringify(shown)}`);
+    }
+    await warm.end();
   }
 
   /** So many connections, each with a grant of its own. */
@@ -112,7 +115,7 @@ export class FaultScene {
 
   /** One provider for each mode; all are the simulator's standard one. */
   #providers(toProvider: string): string {
-    const limits = `timeout: ${this.#timeout}, rate: 2000/s, concurrency: 250`;
+    const limits = `timeout: ${this.#timeout}, rate: 50000/s, concurrency: 250`;
     const client = `client_id: ${API_KEY}, client_secret: ${API_SECRET}`;
     const url = toProvider.replace(/\/$/, '');
     const endpoints = `authorize_url: '${url}/oauth2/authorize', token_url: '${url}/oauth2/token'`;
