@@ -41,8 +41,8 @@ interface Bucket {
 export const ORDINARY_PART = 0.8;
 /** Anybody can bring a made-up code, and must not hold up what is due. */
 export const EXCHANGE_PART = 0.2;
-/** The bucket holds this part of a second's calls, so that a fast provider is not asked in steps of one. */
-const DEPTH_S = 0.02;
+/** The bucket holds this part of a second, so that little is lost when somebody comes late to take from it. */
+const DEPTH_S = 0.1;
 /** Failures in a row after which a provider is left alone, and for how many seconds at first and at most. */
 export const FAILURES_TO_CLOSE = 5;
 export const FIRST_CLOSED_S = 1;
