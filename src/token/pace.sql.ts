@@ -112,10 +112,10 @@ export const room = (purpose: Purpose, wanted: string, urged = 'false', forced =
     from seen)`;
 };
 
-/** What this process had begun; no more than what has ended where that counts no more. */
-const OWN_BEGUN = `
-  (case when (s.calls -> $4 ->> 'until')::double precision > ${EPOCH}
-        then (s.calls -> $4 ->> 'begun')::bigint else $5::bigint end)`;
+/** What this process had told of its calls; all of them have ended where that counts no more. */
+const own = (count: 'begun' | 'ended'): string => `
+  coalesce(case when (s.calls -> $4 ->> 'until')::double precision > ${EPOCH}
+                then (s.calls -> $4 ->> '${count}')::bigint end, $5::bigint)`;
 
 /** Takes what `used.calls` says from the room, the same as `afterTaking`, and counts it as begun. */
 export const take = (purpose: Purpose): string => `
@@ -128,8 +128,9 @@ export const take = (purpose: Purpose): string => `
       calls = (select coalesce(jsonb_object_agg(holder, count), '{}') from jsonb_each(s.calls) as other (holder, count)
                where holder <> $4 and (count ->> 'until')::double precision > ${EPOCH})
         || jsonb_build_object($4::text, jsonb_build_object(
-             'begun', ${OWN_BEGUN} + used.calls,
-             'ended', $5::bigint,
+             'begun', ${own('begun')} + used.calls,
+             -- Two statements of one process may overtake each other.
+             'ended', greatest(${own('ended')}, $5::bigint),
              'until', ${EPOCH} + $3::double precision))
     from used where s.provider = $1 and used.calls > 0)`;
 
