@@ -50,16 +50,25 @@ import { FaultScene } from '../support/faults/scene.js';
     });
   });
 
-  it('that has not heard of the last commits is told of them again by who made them', async () => {
-    const other = await scene.replica();
-    const batch = await scene.batch('strict', IN_FLIGHT);
-    database.stopStreaming();
-    await Promise.all([batch.want(scene.survivor), batch.want(other)]);
-    expect(await forgotten(batch)).toBe(0);
-    await failOver();
-    const lost = await forgotten(batch);
-    await batch.settle();
-    const found = await audit(scene, batch, `failover, asynchronous standby (${lost} commits forgotten)`);
-    expect(found).toMatchObject({ lost: 0, reused: 0, stuck: 0, calls: IN_FLIGHT });
-  });
+  it.each([
+    ['good still', 1_800],
+    ['expired, and due at once', 1],
+  ])(
+    'that has not heard of the last commits is told of them again (former tokens %s)',
+    async (how, livesS) => {
+      const other = await scene.replica();
+      const batch = await scene.batch('strict', IN_FLIGHT, { livesS });
+      database.stopStreaming();
+      await Promise.all([batch.want(scene.survivor), batch.want(other)]);
+      await batch.renewed();
+      scene.wayToDatabase.cut();
+      await database.failOver();
+      const lost = await forgotten(batch);
+      scene.wayToDatabase.leadTo(new URL(database.url));
+      scene.wayToDatabase.mend();
+      await batch.settle();
+      const found = await audit(scene, batch, `failover, ${lost} commits forgotten, former tokens ${how}`);
+      expect(found).toMatchObject({ lost: 0, reused: 0, stuck: 0, calls: IN_FLIGHT });
+    },
+  );
 });

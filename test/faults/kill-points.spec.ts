@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import { eventually } from '../support/http.js';
 import type { Replica } from '../support/replica.js';
 import { audit } from '../support/faults/audit.js';
@@ -86,19 +86,18 @@ async function kill(victim: Replica): Promise<void> {
   await victim.ended();
 }
 
-describe.each(MODES)('a provider whose rotation is %s', (mode) => {
-  const points = Object.keys(POINTS).filter((point) => IS_FULL || SHORT[point] === mode);
-  if (points.length === 0) return;
-  const scene = useFaultScene();
-  let victim: Replica;
+const CELLS = MODES.flatMap((mode) => Object.keys(POINTS).map((point) => ({ point, mode }))).filter(
+  ({ point, mode }) => IS_FULL || SHORT[point] === mode,
+);
 
-  beforeEach(async () => {
-    [victim] = await Promise.all([scene.replica(), scene.rotate(mode)]);
-  });
+describe('a replica that is killed', () => {
+  const scene = useFaultScene();
+
   afterEach(() => scene.mend());
 
-  it.each(points)('a replica that is killed %s', async (point) => {
+  it.each(CELLS)('$point, of a provider whose rotation is $mode', async ({ point, mode }) => {
     const { kill: killAt, mayLose } = POINTS[point] ?? { kill: afterCommit, mayLose: false };
+    const [victim] = await Promise.all([scene.replica(), scene.rotate(mode)]);
     const batch = await scene.batch(mode, IN_FLIGHT);
     await killAt(scene, batch, victim);
     await scene.leasesRunOut();

@@ -30,6 +30,11 @@ export class RowLocks {
   async endWaiting(): Promise<void> {
     const pids = await this.#waiting();
     await this.world.sql('select pg_terminate_backend(pid) from unnest($1::integer[]) as pid', [pids]);
+    await this.waitedForByNobody();
+  }
+
+  /** Resolves once none does any more. */
+  async waitedForByNobody(): Promise<void> {
     await eventually(async () => (await this.#waiting()).length === 0);
   }
 

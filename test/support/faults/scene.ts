@@ -106,7 +106,7 @@ export class FaultScene {
   }
 
   get #timeout(): string {
-    return this.options.timeout ?? '5s';
+    return this.options.timeout ?? '10s';
   }
 
   get #providersFile(): string {
