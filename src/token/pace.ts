@@ -54,6 +54,8 @@ export const MOST_RATE_LIMITED_S = 900;
 const ROUNDING = 0.001;
 /** Seconds by which statements may overtake each other; a bucket that is emptied later than this was on another clock. */
 export const MOST_DISORDER_S = 1;
+/** Seconds between two probes of a misconfigured provider: at most two calls each, so at most four a minute. */
+export const PROBE_EVERY_S = 30;
 /** Concurrency is freed by answers, which nobody can foretell. */
 const LOOK_AGAIN_S = 0.25;
 
