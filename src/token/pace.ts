@@ -89,9 +89,15 @@ export function roomFor(pace: Pace, caps: Caps, purpose: Purpose, inFlight: numb
   if (closedUntil > now) return { calls: 0, waitS: closedUntil - now };
   const credits = drawnFrom(purpose).map((name) => credit(pace[FIELDS[name]], bucketsOf(caps)[name], now));
   const slots = slotsOf(pace, caps, purpose) - inFlight;
-  const calls = Math.max(0, Math.min(slots, ...credits.map(({ calls }) => calls)));
+  const most = isProbed(pace) ? 1 : Infinity;
+  const calls = Math.max(0, Math.min(most, slots, ...credits.map(({ calls }) => calls)));
   if (calls > 0) return { calls, waitS: 0 };
   return { calls, waitS: slots <= 0 ? LOOK_AGAIN_S : Math.max(...credits.map(({ waitS }) => waitS)) };
+}
+
+/** Unreachable for so long that one call at a time, for any connection, has to show whether it still is. */
+export function isProbed({ failures }: Pace): boolean {
+  return failures >= FAILURES_TO_CLOSE;
 }
 
 /** The pace once this many calls have begun. */
@@ -130,8 +136,13 @@ export function afterFailing(pace: Pace, begunAt: number, now: number, drawn: nu
 
 /** The pace once the provider has said that it is asked too often. */
 export function afterRateLimit(pace: Pace, retryAfterS: number | null, now: number): Pace {
-  const closedS = Math.min(MOST_RATE_LIMITED_S, Math.max(1, retryAfterS ?? RATE_LIMITED_S));
-  return { ...pace, window: 1, closedUntil: Math.max(believable(pace.closedUntil, now), now + closedS) };
+  const closedUntil = now + rateLimitedSeconds(retryAfterS);
+  return { ...pace, window: 1, closedUntil: Math.max(believable(pace.closedUntil, now), closedUntil) };
+}
+
+/** How long a provider is left alone that has said that it is asked too often, and perhaps for how long. */
+export function rateLimitedSeconds(retryAfterS: number | null): number {
+  return Math.min(MOST_RATE_LIMITED_S, Math.max(1, retryAfterS ?? RATE_LIMITED_S));
 }
 
 const FIELDS = { all: 'emptyAt', ordinary: 'ordinaryEmptyAt', exchange: 'exchangeEmptyAt' } as const;
