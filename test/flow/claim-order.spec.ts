@@ -34,8 +34,8 @@ function seeded(seed: number): () => number {
   };
 }
 
-/** `dueShare` is the part of the rows whose time has come. */
-function anyRow(random: () => number, dueShare: number): Row {
+/** `dueShare` is the part of the rows whose time has come, `livingShare` that of the tokens that have not expired. */
+function anyRow(random: () => number, dueShare: number, livingShare: number): Row {
   const status = pick(random, [
     'active',
     'active',
@@ -45,16 +45,18 @@ function anyRow(random: () => number, dueShare: number): Row {
     'revoked',
     'reauthorization_required',
   ]);
-  // Whole seconds, so that many are equal. What is paused or dead is never tried by itself, but for some dead ones.
+  // In steps of 20 s, so that many are equal.
+  const endsIn = 20 * Math.floor((random() - (random() < livingShare ? 0 : 1)) * 100);
+  // What is paused or dead is never tried by itself, but for some dead ones.
   const isTried = ['active', 'suspect'].includes(status) || (status !== 'paused' && random() < 0.3);
   const renewIn = random() < dueShare ? -Math.floor(random() * 9_000) : 1 + Math.floor(random() * 3_000);
-  const leaseIn = pick(random, [null, null, null, 20, 5, -3]);
+  const leaseIn = pick(random, [null, null, null, 20, 5, 0, -3]);
   return {
     id: randomUUID(),
     provider: random() < 0.9 ? 'any' : 'another',
     status,
     hasGrant: status !== 'revoked' && random() < 0.95,
-    expiresAt: random() < 0.1 ? null : START + Math.floor((random() - 0.5) * 4_000),
+    expiresAt: random() < livingShare / 10 ? null : START + endsIn,
     renewAt: isTried ? START + renewIn : null,
     leaseOwner: leaseIn === null ? null : 'somebody',
     leaseUntil: leaseIn === null ? null : START + leaseIn,
@@ -121,13 +123,14 @@ describe('the SQL claim of what is due', () => {
   }
 
   it.each([
-    ['a backlog of a few', 0.03],
-    ['a backlog that is just long enough to be read in order', 0.12],
-    ['a long backlog', 0.5],
-    ['everything', 1],
-  ])('takes the same as the pure order does, batch after batch: %s', async (_, dueShare) => {
+    ['a backlog of a few', 0.03, 0.5],
+    ['a backlog that is just long enough to be read in order', 0.12, 0.5],
+    ['a long backlog', 0.5, 0.5],
+    ['a long backlog in which little lives', 0.5, 0.05],
+    ['everything, and next to nothing lives', 1, 0.01],
+  ])('takes the same as the pure order does, batch after batch: %s', async (_, dueShare, livingShare) => {
     const random = seeded(dueShare * 100);
-    const rows = Array.from({ length: ROWS }, () => anyRow(random, dueShare));
+    const rows = Array.from({ length: ROWS }, () => anyRow(random, dueShare, livingShare));
     await lay(rows);
 
     let now = START;
