@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { ProviderRegistry } from '../../src/provider/provider-registry.js';
 import { CallsInFlight } from '../../src/token/calls-in-flight.js';
-import { compareDue, type Due } from '../../src/token/due-order.js';
+import { compareDue } from '../../src/token/due-order.js';
 import { LeaseStore } from '../../src/token/lease.store.js';
 import type { Asking } from '../../src/token/pace.store.js';
 import { useWorld } from '../support/world.js';
@@ -14,7 +14,9 @@ const ROWS = 10_000;
 const BATCHES = [1, 2, 1, 7, 40, 1, 300, 13, 800, 1];
 
 /** A connection as far as the claim looks at it; times in epoch seconds. */
-interface Row extends Due {
+interface Row {
+  readonly id: string;
+  readonly expiresAt: number | null;
   readonly provider: string;
   readonly status: string;
   readonly hasGrant: boolean;
@@ -78,7 +80,9 @@ function claimPurely(rows: readonly Row[], limit: number, now: number): Row[] {
         renewAt <= now &&
         (leaseUntil === null || leaseUntil <= now),
     )
-    .sort((a, b) => compareDue(a, b, now))
+    .map((row) => ({ row, due: { id: row.id, expiresAt: row.expiresAt, dueAt: row.renewAt ?? 0 } }))
+    .sort((a, b) => compareDue(a.due, b.due, now))
+    .map(({ row }) => row)
     .slice(0, limit);
 }
 
