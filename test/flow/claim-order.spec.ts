@@ -128,6 +128,7 @@ describe('the SQL claim of what is due', () => {
 
   it.each([
     ['a backlog of a few', 0.03, 0.5],
+    ['a backlog of a few, of which little lives', 0.04, 0.05],
     ['a backlog that is just long enough to be read in order', 0.12, 0.5],
     ['a long backlog', 0.5, 0.5],
     ['a long backlog in which little lives', 0.5, 0.05],
