@@ -25,6 +25,12 @@ interface Count {
 export class CallsInFlight {
   readonly #counts = new Map<string, Count>();
   readonly #waiting = new Map<string, (() => void)[]>();
+  readonly #onEnd: ((provider: string) => void)[] = [];
+
+  /** Calls back each time that a call to this provider is over. */
+  onEnd(callback: (provider: string) => void): void {
+    this.#onEnd.push(callback);
+  }
 
   /** What a statement that takes room is to tell. */
   tell(provider: string): Readonly<Count> {
@@ -44,6 +50,7 @@ export class CallsInFlight {
     const count = this.#count(provider);
     if (count.holder === holder) count.ended += 1;
     this.#waiting.get(provider)?.shift()?.();
+    for (const callback of this.#onEnd) callback(provider);
   }
 
   /** A statement was lost, and nobody knows whether it took room: what it took under this name ends with its time. */

@@ -63,9 +63,10 @@ const CLOSED: Readonly<Record<'renewal' | 'exchange', string>> = {
   exchange: `case when s.closed_until > broker_now() and s.closed_because = 'rate_limited' then s.closed_because end`,
 };
 
+/** A database that has forgotten calls which have ended since would otherwise leave room for more than there is. */
 const IN_FLIGHT = `
-  (select coalesce(sum((count ->> 'begun')::bigint - greatest((count ->> 'ended')::bigint,
-                       case when holder = $4 then $5::bigint else 0 end)), 0)::integer
+  (select coalesce(sum(greatest(0, (count ->> 'begun')::bigint - greatest((count ->> 'ended')::bigint,
+                       case when holder = $4 then $5::bigint else 0 end))), 0)::integer
    from jsonb_each(s.calls) as other (holder, count)
    where holder = $4 or (count ->> 'until')::double precision > ${EPOCH})`;
 
@@ -112,7 +113,7 @@ export const take = (purpose: Purpose): string => `
       calls = (select coalesce(jsonb_object_agg(holder, count), '{}') from jsonb_each(s.calls) as other (holder, count)
                where holder <> $4 and (count ->> 'until')::double precision > ${EPOCH})
         || jsonb_build_object($4::text, jsonb_build_object(
-             'begun', coalesce((s.calls -> $4 ->> 'begun')::bigint, 0) + used.calls,
+             'begun', greatest(coalesce((s.calls -> $4 ->> 'begun')::bigint, 0), $5::bigint) + used.calls,
              'ended', greatest(coalesce((s.calls -> $4 ->> 'ended')::bigint, 0), $5::bigint),
              'until', ${EPOCH} + $3::double precision))
     from used where s.provider = $1 and used.calls > 0)`;

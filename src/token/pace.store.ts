@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { Injectable } from '@nestjs/common';
+import { Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
 import type { QueryResultRow } from 'pg';
 import type { SharedProviderSettings } from '../config/provider-settings.js';
 import { Database, type Statement } from '../database/database.js';
+import { Problem } from '../shared/problem.js';
 import { CallsInFlight, type BegunCalls } from './calls-in-flight.js';
 import { bucketsOf } from './pace.js';
 import { PACE_SQL } from './pace.sql.js';
@@ -15,18 +16,30 @@ export interface Asking {
   readonly credentials: string;
 }
 
+/** Whoever is done mostly takes room for the next, and tells with that; after these milliseconds it is told for itself. */
+const TELL_AFTER_MS = 50;
+
 const TAKE_EXCHANGE = PACE_SQL.take('exchange');
 
 /** How fast providers are asked, over all replicas: the part of `provider_states` that every call changes. */
 @Injectable()
-export class PaceStore {
+export class PaceStore implements BeforeApplicationShutdown {
   /** Names this process in the leases that it takes. */
   readonly #owner = randomUUID();
+  /** By provider, what tells the others soon. */
+  readonly #telling = new Map<string, NodeJS.Timeout>();
 
   constructor(
     private readonly database: Database,
     private readonly calls: CallsInFlight,
-  ) {}
+  ) {
+    calls.onEnd((provider) => this.#tellSoon(provider));
+  }
+
+  /** What the others believe to be in flight here would keep its places until its time is over. */
+  async beforeApplicationShutdown(): Promise<void> {
+    await Promise.all([...this.#telling.keys()].map((provider) => this.#tellEnded(provider)));
+  }
 
   /**
    * Runs a statement that begins with what ASKED lists, and calls it by the name under which its calls are to be ended. Leases
@@ -67,12 +80,6 @@ export class PaceStore {
     return { room, begun: room.calls > 0 ? begun : undefined };
   }
 
-  /** Tells the others what has ended here since they were last told, where that is news. */
-  async tellEnded(provider: string): Promise<void> {
-    const untold = this.calls.untold(provider);
-    if (untold) await this.database.run(PACE_SQL.ended, [provider, untold.holder, untold.ended]);
-  }
-
   /** A call worked: a token, or a verdict on a grant. */
   async worked({ name, concurrency }: SharedProviderSettings): Promise<void> {
     await this.database.run(PACE_SQL.worked, [name, concurrency]);
@@ -90,5 +97,27 @@ export class PaceStore {
 
   async rateLimited({ name }: SharedProviderSettings, seconds: number): Promise<void> {
     await this.database.run(PACE_SQL.rateLimited, [name, seconds]);
+  }
+
+  #tellSoon(provider: string): void {
+    if (this.#telling.has(provider)) return;
+    this.#telling.set(
+      provider,
+      setTimeout(() => void this.#tellEnded(provider), TELL_AFTER_MS),
+    );
+  }
+
+  /** Tells the others what has ended here since they were last told, where that is news. */
+  async #tellEnded(provider: string): Promise<void> {
+    clearTimeout(this.#telling.get(provider));
+    this.#telling.delete(provider);
+    const untold = this.calls.untold(provider);
+    if (!untold) return;
+    try {
+      await this.database.run(PACE_SQL.ended, [provider, untold.holder, untold.ended]);
+    } catch (error) {
+      // The next that takes room tells it, or its time is over.
+      if (!(error instanceof Problem)) throw error;
+    }
   }
 }
