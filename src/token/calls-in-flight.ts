@@ -1,13 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
+import { EXCHANGE_HOLDER } from './pace.sql.js';
+
+/** What calls are counted for: renewals, and consents and credentials apart from them. */
+export type Counted = 'renewals' | 'exchanges';
 
 /** A call that this process has begun; given back when it has ended. */
 export interface BegunCalls {
   readonly provider: string;
+  readonly counted: Counted;
   readonly holder: string;
 }
 
-/** What this process tells the others of its calls to one provider. */
+/** What this process tells the others of its calls of one kind to one provider. */
 interface Count {
   /** Names the count; a new one begins where it is unknown what was counted. */
   holder: string;
@@ -25,37 +30,38 @@ interface Count {
 export class CallsInFlight {
   readonly #counts = new Map<string, Count>();
   readonly #waiting = new Map<string, (() => void)[]>();
-  readonly #onEnd: ((provider: string) => void)[] = [];
+  readonly #onEnd: ((ended: BegunCalls) => void)[] = [];
 
-  /** Calls back each time that a call to this provider is over. */
-  onEnd(callback: (provider: string) => void): void {
+  /** Calls back each time that a call is over. */
+  onEnd(callback: (ended: BegunCalls) => void): void {
     this.#onEnd.push(callback);
   }
 
   /** What a statement that takes room is to tell. */
-  tell(provider: string): Readonly<Count> {
-    const count = this.#count(provider);
+  tell(provider: string, counted: Counted): Readonly<Count> {
+    const count = this.#count(provider, counted);
     count.told = count.ended;
     return { ...count };
   }
 
   /** What is over and nobody was told of, for want of a statement that took room; undefined where that is nothing. */
-  untold(provider: string): Readonly<Count> | undefined {
-    const count = this.#count(provider);
-    return count.told < count.ended ? this.tell(provider) : undefined;
+  untold(provider: string, counted: Counted): Readonly<Count> | undefined {
+    const count = this.#count(provider, counted);
+    return count.told < count.ended ? this.tell(provider, counted) : undefined;
   }
 
   /** A call is over; one of those who wait here for a place is woken. */
-  end({ provider, holder }: BegunCalls): void {
-    const count = this.#count(provider);
+  end(call: BegunCalls): void {
+    const { provider, counted, holder } = call;
+    const count = this.#count(provider, counted);
     if (count.holder === holder) count.ended += 1;
     this.#waiting.get(provider)?.shift()?.();
-    for (const callback of this.#onEnd) callback(provider);
+    for (const callback of this.#onEnd) callback(call);
   }
 
   /** A statement was lost, and nobody knows whether it took room: what it took under this name ends with its time. */
-  doubt(provider: string): void {
-    this.#counts.delete(provider);
+  doubt(provider: string, counted: Counted): void {
+    this.#counts.delete(`${counted} ${provider}`);
   }
 
   /** Resolves when a call of this process has ended, and after `seconds` at the latest. */
@@ -76,9 +82,13 @@ export class CallsInFlight {
     });
   }
 
-  #count(provider: string): Count {
-    let count = this.#counts.get(provider);
-    if (!count) this.#counts.set(provider, (count = { holder: randomUUID(), ended: 0, told: 0 }));
+  #count(provider: string, counted: Counted): Count {
+    const key = `${counted} ${provider}`;
+    let count = this.#counts.get(key);
+    if (!count) {
+      const holder = (counted === 'exchanges' ? EXCHANGE_HOLDER : '') + randomUUID();
+      this.#counts.set(key, (count = { holder, ended: 0, told: 0 }));
+    }
     return count;
   }
 }

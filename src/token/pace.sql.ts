@@ -63,12 +63,30 @@ const CLOSED: Readonly<Record<'renewal' | 'exchange', string>> = {
   exchange: `case when s.closed_until > broker_now() and s.closed_because = 'rate_limited' then s.closed_because end`,
 };
 
+/** How a process calls the calls that it makes for consents and credentials. */
+export const EXCHANGE_HOLDER = 'exchange ';
+
 /** A database that has forgotten calls which have ended since would otherwise leave room for more than there is. */
-const IN_FLIGHT = `
+const inFlight = (which: string): string => `
   (select coalesce(sum(greatest(0, (count ->> 'begun')::bigint - greatest((count ->> 'ended')::bigint,
                        case when holder = $4 then $5::bigint else 0 end))), 0)::integer
    from jsonb_each(s.calls) as other (holder, count)
-   where holder = $4 or (count ->> 'until')::double precision > ${EPOCH})`;
+   where (holder = $4 or (count ->> 'until')::double precision > ${EPOCH}) and ${which})`;
+const IN_FLIGHT = inFlight('true');
+const RENEWALS = inFlight(`holder not like '${EXCHANGE_HOLDER}%'`);
+const EXCHANGES = inFlight(`holder like '${EXCHANGE_HOLDER}%'`);
+
+const WINDOW = `least(s.call_window, $8)`;
+const places = (share: number): string => `greatest(1, floor(${WINDOW} * ${share})::integer)`;
+const placesFor = (most: string): string =>
+  `least($8 - ${IN_FLIGHT}, ${most} - ${RENEWALS}, greatest(2, ${most}) - ${IN_FLIGHT})`;
+
+/** The same as `slotsFor`. */
+const SLOTS: Readonly<Record<Purpose, string>> = {
+  caller: placesFor(WINDOW),
+  calendar: placesFor(places(ORDINARY_PART)),
+  exchange: `least($8 - ${IN_FLIGHT}, ${places(EXCHANGE_PART)} - ${EXCHANGES})`,
+};
 
 /**
  * Locks the provider's row and tells how many calls may begin, the same as `roomFor`. The lock comes after those on
@@ -80,16 +98,14 @@ const IN_FLIGHT = `
 export const room = (purpose: Purpose, wanted: string, forced = 'false'): string => {
   const credits = BUCKETS[purpose].map(held);
   const waits = BUCKETS[purpose].map((bucket) => `greatest(0, 1 - ${held(bucket)}) / ${bucket.perSecond}`);
-  const window = `least(s.call_window, $8)`;
   const closed = CLOSED[purpose === 'exchange' ? 'exchange' : 'renewal'];
-  const slots = purpose === 'caller' ? window : `greatest(1, floor(${window} * ${ORDINARY_PART})::integer)`;
   return `
   locked as materialized (
     select s.* from provider_states s where s.provider = $1 and (${wanted}) for update),
   seen as materialized (
     select s.provider, s.renewal_dialect, s.status = 'misconfigured' as misconfigured, ${IS_PROBED} as probed,
       s.call_window < $8 or s.failures > 0 as pressed, ${closed} as closed, s.closed_until,
-      ${slots} - ${IN_FLIGHT} as slots, floor(least(${credits.join(', ')}) + 1e-6)::integer as credit,
+      ${SLOTS[purpose]} as slots, floor(least(${credits.join(', ')}) + 1e-6)::integer as credit,
       greatest(${waits.join(', ')}) as refill_s, (${forced}) as forced
     from locked s),
   room as materialized (
@@ -102,14 +118,18 @@ export const room = (purpose: Purpose, wanted: string, forced = 'false'): string
     from seen)`;
 };
 
+/** This renewal is the probe. An exchange is none: a made-up code tells nothing, and would put the next probe off. */
+const PROBED = `
+      probe_at = case when s.status = 'misconfigured' then broker_now() + interval '${PROBE_EVERY_S} seconds' else s.probe_at end,
+      credentials_tried = case when s.status = 'misconfigured'
+        then array_remove(s.credentials_tried, $10::text) || $10::text else s.credentials_tried end,`;
+
 /** Takes what `used.calls` says from the room, the same as `afterTaking`, and counts it as begun. */
 export const take = (purpose: Purpose): string => `
   taken as (
     update provider_states s set
       ${BUCKETS[purpose].map(taken).join(',\n      ')},
-      probe_at = case when s.status = 'misconfigured' then broker_now() + interval '${PROBE_EVERY_S} seconds' else s.probe_at end,
-      credentials_tried = case when s.status = 'misconfigured'
-        then array_remove(s.credentials_tried, $10::text) || $10::text else s.credentials_tried end,
+      ${purpose === 'exchange' ? '' : PROBED}
       calls = (select coalesce(jsonb_object_agg(holder, count), '{}') from jsonb_each(s.calls) as other (holder, count)
                where holder <> $4 and (count ->> 'until')::double precision > ${EPOCH})
         || jsonb_build_object($4::text, jsonb_build_object(
@@ -151,7 +171,10 @@ export const PACE_SQL = {
            where provider = $1 and (failures > 0 or call_window < $2)`,
   },
 
-  /** The same as `afterFailing`, unless it is the connection that failed last. $2 connection, $3 drawn from 0 up to 1. */
+  /**
+   * The same as `afterFailing`, unless it is the connection that failed last, or its call began before the provider was left
+   * alone: that is no news. $2 connection, $3 drawn from 0 up to 1, $4 when the call began (to the millisecond).
+   */
   failed: {
     name: 'provider_failed',
     text: `update provider_states set last_failed = $2, failures = failures + 1,
@@ -162,16 +185,19 @@ export const PACE_SQL = {
                  ${FIRST_CLOSED_S} * 2 ^ least(failures + 1 - ${FAILURES_TO_CLOSE}, 20)) * (0.5 + $3::double precision / 2))
                else closed_until end
            where provider = $1 and last_failed is distinct from $2::uuid
-             and (closed_until is null or closed_until <= broker_now())
+             and (closed_until is null or closed_until <= $4::timestamptz + interval '1 millisecond')
            returning closed_until > broker_now() as closed, failures`,
   },
 
-  /** The same as `afterRateLimit`. $2 seconds. */
+  /** The same as `afterRateLimit`. $2 seconds. True where it was not left alone for this already. */
   rateLimited: {
     name: 'provider_rate_limited',
-    text: `update provider_states set call_window = 1, closed_because = 'rate_limited',
+    text: `with former as (
+             select coalesce(closed_until > broker_now() and closed_because = 'rate_limited', false) as limited
+             from provider_states where provider = $1 for update)
+           update provider_states set call_window = 1, closed_because = 'rate_limited',
              closed_until = greatest(closed_until, broker_now() + make_interval(secs => $2))
            where provider = $1
-           returning true`,
+           returning not (select limited from former) as "isNews"`,
   },
 } as const;

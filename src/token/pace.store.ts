@@ -4,8 +4,9 @@ import type { QueryResultRow } from 'pg';
 import type { SharedProviderSettings } from '../config/provider-settings.js';
 import { Database, type Statement } from '../database/database.js';
 import { Problem } from '../shared/problem.js';
-import { CallsInFlight, type BegunCalls } from './calls-in-flight.js';
+import { CallsInFlight, type BegunCalls, type Counted } from './calls-in-flight.js';
 import { bucketsOf } from './pace.js';
+import type { ClaimedConnection } from './connection.js';
 import { PACE_SQL } from './pace.sql.js';
 import { leaseSeconds, readRoom, type Room, type RoomRow } from './room.js';
 
@@ -26,19 +27,19 @@ const TAKE_EXCHANGE = PACE_SQL.take('exchange');
 export class PaceStore implements BeforeApplicationShutdown {
   /** Names this process in the leases that it takes. */
   readonly #owner = randomUUID();
-  /** By provider, what tells the others soon. */
-  readonly #telling = new Map<string, NodeJS.Timeout>();
+  /** What tells the others soon. */
+  readonly #telling = new Map<string, { ended: BegunCalls; timer: NodeJS.Timeout }>();
 
   constructor(
     private readonly database: Database,
     private readonly calls: CallsInFlight,
   ) {
-    calls.onEnd((provider) => this.#tellSoon(provider));
+    calls.onEnd((ended) => this.#tellSoon(ended));
   }
 
   /** What the others believe to be in flight here would keep its places until its time is over. */
   async beforeApplicationShutdown(): Promise<void> {
-    await Promise.all([...this.#telling.keys()].map((provider) => this.#tellEnded(provider)));
+    await Promise.all([...this.#telling.values()].map(({ ended }) => this.#tellEnded(ended)));
   }
 
   /**
@@ -50,9 +51,10 @@ export class PaceStore implements BeforeApplicationShutdown {
     { settings, credentials }: Asking,
     statement: Statement,
     values: readonly unknown[],
+    counted: Counted = 'renewals',
   ): Promise<{ rows: Row[]; begun: BegunCalls }> {
     const provider = settings.name;
-    const { holder, ended } = this.calls.tell(provider);
+    const { holder, ended } = this.calls.tell(provider, counted);
     const { depth, perSecond } = bucketsOf(settings).all;
     const leaseS = leaseSeconds(settings);
     const crashedToo = this.database.secondsSinceAway() > leaseS;
@@ -65,16 +67,16 @@ export class PaceStore implements BeforeApplicationShutdown {
         await this.database.run(PACE_SQL.ensure, [provider]);
         rows = await run();
       }
-      return { rows, begun: { provider, holder } };
+      return { rows, begun: { provider, counted, holder } };
     } catch (error) {
-      this.calls.doubt(provider);
+      this.calls.doubt(provider, counted);
       throw error;
     }
   }
 
   /** Room for one call that is about no connection; whoever gets `begun` says when it has ended. */
   async takeForExchange(asking: Asking): Promise<{ room: Room; begun: BegunCalls | undefined }> {
-    const { rows, begun } = await this.asking<RoomRow & QueryResultRow>(asking, TAKE_EXCHANGE, []);
+    const { rows, begun } = await this.asking<RoomRow & QueryResultRow>(asking, TAKE_EXCHANGE, [], 'exchanges');
     const room = readRoom(rows[0]);
     if (!room) throw new Error(`${asking.settings.name}: the row that was just made sure of is gone`);
     return { room, begun: room.calls > 0 ? begun : undefined };
@@ -85,33 +87,35 @@ export class PaceStore implements BeforeApplicationShutdown {
     await this.database.run(PACE_SQL.worked, [name, concurrency]);
   }
 
-  /** The way there failed for this connection. True where that closes the provider. */
-  async failed({ name }: SharedProviderSettings, connectionId: string): Promise<boolean> {
-    const [row] = await this.database.run<{ closed: boolean | null }>(PACE_SQL.failed, [
-      name,
-      connectionId,
-      Math.random(),
-    ]);
+  /** The way there failed for this connection, in a call that began at `now`. True where that closes the provider. */
+  async failed(
+    { name }: SharedProviderSettings,
+    { id, now }: Pick<ClaimedConnection, 'id' | 'now'>,
+  ): Promise<boolean> {
+    const values = [name, id, Math.random(), now];
+    const [row] = await this.database.run<{ closed: boolean | null }>(PACE_SQL.failed, values);
     return row?.closed === true;
   }
 
-  async rateLimited({ name }: SharedProviderSettings, seconds: number): Promise<void> {
-    await this.database.run(PACE_SQL.rateLimited, [name, seconds]);
+  /** True where that is news. */
+  async rateLimited({ name }: SharedProviderSettings, seconds: number): Promise<boolean> {
+    const [row] = await this.database.run<{ isNews: boolean }>(PACE_SQL.rateLimited, [name, seconds]);
+    return row?.isNews === true;
   }
 
-  #tellSoon(provider: string): void {
-    if (this.#telling.has(provider)) return;
-    this.#telling.set(
-      provider,
-      setTimeout(() => void this.#tellEnded(provider), TELL_AFTER_MS),
-    );
+  #tellSoon(ended: BegunCalls): void {
+    const key = `${ended.counted} ${ended.provider}`;
+    if (this.#telling.has(key)) return;
+    const timer = setTimeout(() => void this.#tellEnded(ended), TELL_AFTER_MS);
+    this.#telling.set(key, { ended, timer });
   }
 
   /** Tells the others what has ended here since they were last told, where that is news. */
-  async #tellEnded(provider: string): Promise<void> {
-    clearTimeout(this.#telling.get(provider));
-    this.#telling.delete(provider);
-    const untold = this.calls.untold(provider);
+  async #tellEnded({ provider, counted }: BegunCalls): Promise<void> {
+    const key = `${counted} ${provider}`;
+    clearTimeout(this.#telling.get(key)?.timer);
+    this.#telling.delete(key);
+    const untold = this.calls.untold(provider, counted);
     if (!untold) return;
     try {
       await this.database.run(PACE_SQL.ended, [provider, untold.holder, untold.ended]);

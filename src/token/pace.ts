@@ -78,11 +78,21 @@ export function bucketsOf({ ratePerSecond }: Caps): { all: Bucket; ordinary: Buc
   return { all: { depth, perSecond }, ordinary: part(ORDINARY_PART), exchange: part(EXCHANGE_PART) };
 }
 
-/** Calls that may begin now for this purpose while `inFlight` are out, over all replicas. Pure, and the same as the claim's SQL. */
-export function roomFor(pace: Pace, caps: Caps, purpose: Purpose, inFlight: number, now: number): Room {
+/**
+ * Calls that may begin now for this purpose while `inFlight` are out, over all replicas, `exchanges` of them for consents and
+ * credentials. Pure, and the same as the claim's SQL.
+ */
+export function roomFor(
+  pace: Pace,
+  caps: Caps,
+  purpose: Purpose,
+  inFlight: number,
+  now: number,
+  exchanges = 0,
+): Room {
   if (pace.closedUntil > now) return { calls: 0, waitS: pace.closedUntil - now };
   const credits = drawnFrom(purpose).map((name) => credit(pace[FIELDS[name]], bucketsOf(caps)[name], now));
-  const slots = slotsOf(pace, caps, purpose) - inFlight;
+  const slots = slotsFor(pace, caps, purpose, inFlight, exchanges);
   const calls = Math.max(0, Math.min(slots, ...credits.map(({ calls }) => calls)));
   if (calls > 0) return { calls, waitS: 0 };
   return { calls, waitS: slots <= 0 ? LOOK_AGAIN_S : Math.max(...credits.map(({ waitS }) => waitS)) };
@@ -131,9 +141,23 @@ function drawnFrom(purpose: Purpose): readonly (keyof typeof FIELDS)[] {
   return purpose === 'calendar' ? ['all', 'ordinary'] : ['all', 'ordinary', 'exchange'];
 }
 
-function slotsOf(pace: Pace, { concurrency }: Caps, purpose: Purpose): number {
+/**
+ * Exchanges have a few places of their own, beside which there is always one for a renewal: whoever makes codes up that are
+ * slowly refused must not hold all the places, nor the only one.
+ */
+function slotsFor(
+  pace: Pace,
+  { concurrency }: Caps,
+  purpose: Purpose,
+  inFlight: number,
+  exchanges: number,
+): number {
   const window = Math.min(pace.window, concurrency);
-  return purpose === 'caller' ? window : Math.max(1, Math.floor(window * ORDINARY_PART));
+  const left = concurrency - inFlight;
+  const part = (share: number): number => Math.max(1, Math.floor(window * share));
+  if (purpose === 'exchange') return Math.min(left, part(EXCHANGE_PART) - exchanges);
+  const most = purpose === 'caller' ? window : part(ORDINARY_PART);
+  return Math.min(left, most - (inFlight - exchanges), Math.max(2, most) - inFlight);
 }
 
 /** A clock that was set back makes nobody wait: it is as if all had been taken just now. */

@@ -4,6 +4,7 @@ import type { Outcome, TokenProvider } from '../provider/token-provider.js';
 import type { Failure } from '../provider/verdict.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { Vault } from '../vault/vault.js';
+import type { ClaimedConnection } from './connection.js';
 import { RATE_LIMITED_S } from './pace.js';
 import { PaceStore, type Asking } from './pace.store.js';
 import { ProviderStateStore } from './provider-state.store.js';
@@ -54,10 +55,10 @@ export class ProviderHealth {
     provider: TokenProvider,
     room: Room,
     outcome: Outcome,
-    connectionId: string,
+    claimed: ClaimedConnection,
     credentials: string,
   ): Promise<void> {
-    if (outcome.kind === 'unavailable') return this.#keepFailure(provider, outcome, connectionId);
+    if (outcome.kind === 'unavailable') return this.#keepFailure(provider, outcome, claimed);
     if (outcome.kind === 'misconfigured') {
       if (await this.states.markMisconfigured(provider.name, outcome.code, credentials)) {
         this.#logger.error(
@@ -91,20 +92,20 @@ export class ProviderHealth {
   /** It said that it is asked too often. */
   async #keepRateLimit({ settings }: TokenProvider, retryAfterS: number | null): Promise<void> {
     const seconds = Math.max(1, retryAfterS ?? RATE_LIMITED_S);
+    if (!(await this.pace.rateLimited(settings, seconds))) return;
     this.#logger.warn(
       `${settings.name}: too many requests (429); nobody asks it for ${Math.ceil(seconds)} s`,
     );
-    await this.pace.rateLimited(settings, seconds);
   }
 
   async #keepFailure(
     provider: TokenProvider,
     { code, retryAfterSeconds }: Extract<Outcome, { kind: 'unavailable' }>,
-    connectionId: string,
+    claimed: ClaimedConnection,
   ): Promise<void> {
     if (OURS.has(code)) return;
     if (code === 'rate_limited') return this.#keepRateLimit(provider, retryAfterSeconds);
-    if (await this.pace.failed(provider.settings, connectionId)) {
+    if (await this.pace.failed(provider.settings, claimed)) {
       this.#logger.warn(`${provider.name}: fails again and again (${code}); left alone for a moment`);
     }
   }

@@ -68,7 +68,7 @@ export class RenewalAttempt {
     const now = new Date(claimed.now.getTime() + this.clock.monotonic() - claimedAt);
     this.health.note(provider, outcome);
     const keepHealth = (): Promise<void> =>
-      this.health.keep(provider, room, outcome, claimed.id, credentials);
+      this.health.keep(provider, room, outcome, claimed, credentials);
     if (outcome.kind === 'issued') {
       const { token } = outcome;
       const write = async (): Promise<Connection | undefined> => {
