@@ -1,4 +1,6 @@
 import type { CredentialType, TokenProvider } from '../provider/token-provider.js';
+import { advise, nextTryAt } from './advice.js';
+import type { HeldBack } from './closure.js';
 import { missingScopes } from './serving.js';
 import type { Revocation } from './revocation.service.js';
 import { rotationOf, type Connection, type ConnectionStatus } from './connection.js';
@@ -20,9 +22,13 @@ export interface ConnectionAnswer {
   readonly token_fingerprint: string | null;
   readonly expires_at: string | null;
   readonly renew_at: string | null;
+  /** When the engine next tries by itself; null: never. Unlike `renew_at` it knows of pauses, and of who is not configured. */
+  readonly next_try_at: string | null;
   readonly last_renewed_at: string | null;
   readonly last_error: string | null;
   readonly consecutive_failures: number;
+  /** What is the matter, what the broker does next, and what a person has to do. */
+  readonly advice: string;
   readonly rotate_by: string | null;
   /** Where the secret that a person made is to be replaced within two weeks, or should have been. */
   readonly rotation?: 'due' | 'overdue';
@@ -36,7 +42,9 @@ export interface ConnectionAnswer {
 export function answerConnection(
   connection: Connection,
   provider: TokenProvider | undefined,
+  heldBack?: HeldBack,
 ): ConnectionAnswer {
+  const around = { provider, heldBack };
   const rotation = rotationOf(connection);
   const { credentialType, sharedExternally } = connection;
   const iso = (date: Date | null): string | null => date?.toISOString() ?? null;
@@ -55,9 +63,11 @@ export function answerConnection(
     token_fingerprint: connection.tokenFingerprint,
     expires_at: iso(connection.expiresAt),
     renew_at: iso(connection.renewAt),
+    next_try_at: iso(nextTryAt(connection, around)),
     last_renewed_at: iso(connection.lastRenewedAt),
     last_error: connection.lastError,
     consecutive_failures: connection.consecutiveFailures,
+    advice: advise(connection, around),
     rotate_by: iso(connection.rotateBy),
     ...(rotation === null ? {} : { rotation }),
     ...(credentialType === null ? {} : { token_type: credentialType, shared_externally: sharedExternally }),
