@@ -1,10 +1,27 @@
 import { Injectable } from '@nestjs/common';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
-/** One named method per event. Labels are few and closed: providers and outcomes, never a company or a location. */
+/** Life that a token had left: none where it had expired, more than a day where it was renewed long before. */
+const LIFE_LEFT_S = [
+  -3_600, -300, -60, 0, 15, 30, 45, 60, 120, 300, 600, 1_200, 1_800, 3_600, 14_400, 86_400,
+];
+
+/** What is due of a provider now. */
+export interface Backlog {
+  readonly due: number;
+  /** Seconds; 0 where nothing is. */
+  readonly oldestOverdueS: number;
+}
+
+/**
+ * One named method per event. Labels are few and closed: providers and outcomes, never a company or a location. What is
+ * counted is this process's own and to be summed over the replicas; what was looked up in the database is the same at each
+ * of them. docs/metrics.md lists all.
+ */
 @Injectable()
 export class Metrics {
   readonly #registry = new Registry();
+  readonly #lookups: (() => Promise<void>)[] = [];
 
   readonly #served = new Counter({
     name: 'token_broker_tokens_total',
@@ -42,8 +59,76 @@ export class Metrics {
     registers: [this.#registry],
   });
 
+  readonly #lifeLeft = new Histogram({
+    name: 'token_broker_renewal_life_left_seconds',
+    help: 'Life that a token had left when its successor was kept, by provider; below 0 it had expired',
+    labelNames: ['provider'],
+    buckets: LIFE_LEFT_S,
+    registers: [this.#registry],
+  });
+
+  readonly #leasesLost = new Counter({
+    name: 'token_broker_leases_lost_total',
+    help: 'Outcomes of renewals that the fence refused, since the lease or the grant was another by then, by provider',
+    labelNames: ['provider'],
+    registers: [this.#registry],
+  });
+
+  readonly #crashes = new Counter({
+    name: 'token_broker_crashes_taken_over_total',
+    help: 'Leases taken over from a holder that never came back, by provider',
+    labelNames: ['provider'],
+    registers: [this.#registry],
+  });
+
+  readonly #transitions = new Counter({
+    name: 'token_broker_connection_transitions_total',
+    help: 'Connections that came into a status out of another one, by provider and new status',
+    labelNames: ['provider', 'status'],
+    registers: [this.#registry],
+  });
+
+  readonly #backlog = new Gauge({
+    name: 'token_broker_backlog',
+    help: 'Connections whose renewal is due and not running, by provider',
+    labelNames: ['provider'],
+    registers: [this.#registry],
+  });
+
+  readonly #oldestOverdue = new Gauge({
+    name: 'token_broker_oldest_overdue_seconds',
+    help: 'How long the oldest renewal of the backlog has been due, by provider; 0 where none is',
+    labelNames: ['provider'],
+    registers: [this.#registry],
+  });
+
+  readonly #connections = new Gauge({
+    name: 'token_broker_connections',
+    help: 'Connections by provider and status, counted every few minutes at most',
+    labelNames: ['provider', 'status'],
+    registers: [this.#registry],
+  });
+
+  readonly #closed = new Gauge({
+    name: 'token_broker_provider_closed',
+    help: 'Whether nothing of a provider is renewed, by provider and reason: 1 while it is so',
+    labelNames: ['provider', 'because'],
+    registers: [this.#registry],
+  });
+
   constructor() {
     collectDefaultMetrics({ register: this.#registry });
+  }
+
+  /** A provider is configured: what is counted of it begins at 0, or the first event would be seen by no `increase()`. */
+  providerConfigured(provider: string, statuses: readonly string[]): void {
+    for (const counter of [this.#leasesLost, this.#crashes, this.#suspected]) counter.inc({ provider }, 0);
+    for (const status of statuses) this.#transitions.inc({ provider, status }, 0);
+  }
+
+  /** Has this awaited before everything is told; it sets what is only known when asked for, and must neither throw nor last. */
+  lookUpBy(lookup: () => Promise<void>): void {
+    this.#lookups.push(lookup);
   }
 
   tokenAnswered(provider: string, outcome: string): void {
@@ -66,8 +151,52 @@ export class Metrics {
     this.#skew.set({ provider }, seconds);
   }
 
+  /** A successor was kept of a token that had this life left. */
+  tokenSucceeded(provider: string, lifeLeftS: number): void {
+    this.#lifeLeft.observe({ provider }, lifeLeftS);
+  }
+
+  leaseLost(provider: string): void {
+    this.#leasesLost.inc({ provider });
+  }
+
+  crashTakenOver(provider: string): void {
+    this.#crashes.inc({ provider });
+  }
+
+  /** A connection has come into this status out of another one. */
+  statusChanged(provider: string, status: string): void {
+    this.#transitions.inc({ provider, status });
+  }
+
+  backlogSeen(provider: string, { due, oldestOverdueS }: Backlog): void {
+    this.#backlog.set({ provider }, due);
+    this.#oldestOverdue.set({ provider }, oldestOverdueS);
+  }
+
+  connectionsCounted(provider: string, byStatus: Readonly<Record<string, number>>): void {
+    for (const [status, total] of Object.entries(byStatus))
+      this.#connections.set({ provider, status }, total);
+  }
+
+  /** Of each reason, whether it holds the provider back. */
+  providerClosed(provider: string, reasons: Readonly<Record<string, boolean>>): void {
+    for (const [because, holds] of Object.entries(reasons))
+      this.#closed.set({ provider, because }, Number(holds));
+  }
+
+  /** What was seen of the backlog and of closed providers is too old to be told. */
+  backlogUnknown(): void {
+    for (const gauge of [this.#backlog, this.#oldestOverdue, this.#closed]) gauge.reset();
+  }
+
+  connectionsUnknown(): void {
+    this.#connections.reset();
+  }
+
   /** Everything, in Prometheus' text format. */
   async exposition(): Promise<{ contentType: string; text: string }> {
+    await Promise.all(this.#lookups.map((lookup) => lookup()));
     return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
   }
 }

@@ -22,6 +22,9 @@ const claimDueBy = (order: string): string => `
   update connections c set ${TAKE_LEASE} from free where c.id = free.id
   returning ${columns('c')}, free.crashed`;
 
+/** The row as it is found, locked: what it was before says whether its status has changed, and whoever changed it says so once. */
+const FORMER = `former as (select id, status from connections where id = $1 for update)`;
+
 /** Statements on `connections`: reading, and what the engine does under its leases. */
 export const SQL = {
   /** Two statements, since `is not distinct from` would not use the index. */
@@ -87,7 +90,7 @@ export const SQL = {
    */
   keepToken: {
     name: 'connection_keep_token',
-    text: `with kept as (
+    text: `with ${FORMER}, kept as (
              update connections c set
                status = case when c.status = 'paused' then 'paused' else 'active' end,
                status_reason = case when c.status = 'paused' then c.status_reason end,
@@ -107,24 +110,24 @@ export const SQL = {
                lease_owner = null, lease_until = null,
                lease_epoch = c.lease_epoch + (c.lease_epoch <> $2::bigint)::int,
                updated_at = broker_now()
-             where c.id = $1 and c.status <> 'revoked'
+             from former where c.id = former.id and c.status <> 'revoked'
                and (c.lease_epoch = $2::bigint or (c.token_version = $3 and c.grant_version = $4))
-             returning ${columns('c')})
+             returning ${columns('c')}, former.status as "formerStatus")
            ${tellReplicas('kept')}`,
   },
 
   /** Keeps what a failure changes, under the fence. A pause that came meanwhile stays, unless the grant is dead. */
   keepFailure: {
     name: 'connection_keep_failure',
-    text: `with kept as (
+    text: `with ${FORMER}, kept as (
              update connections c set
                status = case when ${STAYS_PAUSED} then 'paused' else $3 end,
                status_reason = case when ${STAYS_PAUSED} then c.status_reason else $4 end,
                last_error = $5, consecutive_failures = $6, refusals = $7, unknown_outcome = $8,
                renew_at = case when not ${STAYS_PAUSED} then broker_now() + ${seconds('$9')} end,
                lease_owner = null, lease_until = null, updated_at = broker_now()
-             where c.id = $1 and c.lease_epoch = $2::bigint
-             returning ${columns('c')})
+             from former where c.id = former.id and c.lease_epoch = $2::bigint
+             returning ${columns('c')}, former.status as "formerStatus")
            ${tellReplicas('kept')}`,
   },
 

@@ -3,7 +3,14 @@ import { Injectable } from '@nestjs/common';
 import { Database, type Run } from '../database/database.js';
 import type { UpstreamRevocation } from '../provider/token-provider.js';
 import type { Subject } from '../shared/ids.js';
-import { isLeased, ROTATION_DUE_S, type ClaimedConnection, type Connection } from './connection.js';
+import { Metrics } from '../telemetry/metrics.js';
+import {
+  isLeased,
+  ROTATION_DUE_S,
+  type ClaimedConnection,
+  type Connection,
+  type ConnectionStatus,
+} from './connection.js';
 import { SQL } from './connection.sql.js';
 import { OUTSIDE_SQL } from './outside-change.sql.js';
 import type { AdoptedGrant, KeptRenewal, KeptToken, NotAdopted } from './kept-grant.js';
@@ -19,6 +26,9 @@ export interface ListFilter {
   readonly limit: number;
 }
 
+/** A row that was written, and the status that it had until then. */
+type Kept = Connection & { readonly formerStatus: ConnectionStatus };
+
 const LOCK = { text: `select pg_advisory_xact_lock(hashtextextended($1, 0))` };
 
 /** All that changes `connections`. It stores and returns what is sealed, and opens nothing. */
@@ -27,7 +37,10 @@ export class ConnectionStore {
   /** Names this process in the leases that it takes. */
   readonly #owner = randomUUID();
 
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly metrics: Metrics,
+  ) {}
 
   async findBySubject({ provider, companyId, locationId }: Subject): Promise<Connection | undefined> {
     const [row] =
@@ -85,7 +98,7 @@ export class ConnectionStore {
 
   /** Undefined where the fence says no: somebody changed the grant, or kept a newer token, meanwhile. */
   async keepToken(claimed: ClaimedConnection, renewal: KeptRenewal): Promise<Connection | undefined> {
-    const [row] = await this.database.run<Connection>(SQL.keepToken, [
+    const [row] = await this.database.run<Kept>(SQL.keepToken, [
       claimed.id,
       claimed.leaseEpoch,
       claimed.tokenVersion,
@@ -95,12 +108,12 @@ export class ConnectionStore {
       renewal.sealedGrant,
       renewal.refreshTokenKept,
     ]);
-    return row;
+    return row && this.#moved(row.formerStatus, row);
   }
 
   /** Undefined where the lease is somebody else's by now. */
   async keepFailure(claimed: ClaimedConnection, settled: FailureSettlement): Promise<Connection | undefined> {
-    const [row] = await this.database.run<Connection>(SQL.keepFailure, [
+    const [row] = await this.database.run<Kept>(SQL.keepFailure, [
       claimed.id,
       claimed.leaseEpoch,
       settled.status,
@@ -111,7 +124,7 @@ export class ConnectionStore {
       settled.unknownOutcome,
       settled.renewInS,
     ]);
-    return row;
+    return row && this.#moved(row.formerStatus, row);
   }
 
   /** Gives back a lease under which nothing was sent; `unknown` keeps what the holder before left open. */
@@ -132,7 +145,8 @@ export class ConnectionStore {
     seal: (row: Connection) => AdoptedGrant | null,
   ): Promise<{ connection: Connection; created: boolean } | NotAdopted> {
     const { provider, companyId, locationId } = subject;
-    return this.database.transaction(async (run) => {
+    let former: ConnectionStatus | undefined;
+    const adopted = await this.database.transaction(async (run) => {
       // One at a time per company, or two levels could each take the same credential and not see the other.
       await run(LOCK, [`adopt ${provider} ${companyId}`]);
       const inserted = await run<{ id: string }>(OUTSIDE_SQL.ensure, [
@@ -165,8 +179,11 @@ export class ConnectionStore {
         adoptedValues(row.id, grant),
       );
       if (!connection) throw new Error('the row that was just locked is gone');
+      if (inserted.length === 0) former = row.status;
       return { connection, created: inserted.length > 0 };
     });
+    if (typeof adopted !== 'string' && former) this.#moved(former, adopted.connection);
+    return adopted;
   }
 
   async isCredentialElsewhere(
@@ -189,13 +206,16 @@ export class ConnectionStore {
     prepare: (former: Connection, run: Run) => Promise<UpstreamRevocation['upstream']>,
     judged?: Connection,
   ): Promise<Connection | undefined> {
-    return this.database.transaction(async (run) => {
+    let from: ConnectionStatus | undefined;
+    const revoked = await this.database.transaction(async (run) => {
       const [former] = await run<Connection>(OUTSIDE_SQL.lockById, [id]);
       if (!former || (judged && !isAsJudged(former, judged))) return undefined;
+      from = former.status;
       if (former.status === 'revoked') return former;
       const upstream = await prepare(former, run);
       return (await run<Connection>(OUTSIDE_SQL.revoke, [id, reason, upstream]))[0];
     });
+    return revoked && from && this.#moved(from, revoked);
   }
 
   /** Notes what the provider was told; undefined where it is not revoked (any more). */
@@ -209,22 +229,28 @@ export class ConnectionStore {
 
   /** Undefined where there is nothing to pause: dead, revoked or paused already. */
   async pause(id: string): Promise<Connection | undefined> {
-    return (await this.database.run<Connection>(OUTSIDE_SQL.pause, [id]))[0];
+    const [row] = await this.database.run<Connection>(OUTSIDE_SQL.pause, [id]);
+    return row && this.#moved(undefined, row);
   }
 
   /** Undefined where it was not paused. */
   async resume(id: string): Promise<Connection | undefined> {
-    return (await this.database.run<Connection>(OUTSIDE_SQL.resume, [id]))[0];
+    const [row] = await this.database.run<Connection>(OUTSIDE_SQL.resume, [id]);
+    return row && this.#moved('paused', row);
   }
 
   /** A token that nothing renews was refused. Undefined where this version is not the current one, or not in use. */
   async markSuspect(id: string, version: number): Promise<Connection | undefined> {
-    return (await this.database.run<Connection>(OUTSIDE_SQL.markSuspect, [id, version]))[0];
+    const [row] = await this.database.run<Connection>(OUTSIDE_SQL.markSuspect, [id, version]);
+    // It is marked once a version, and stays paused where it was.
+    return row?.status === 'suspect' ? this.#moved('active', row) : row;
   }
 
   /** Ends what nothing renews and has expired; those that it was. */
   async lapse(provider: string): Promise<Connection[]> {
-    return this.database.run<Connection>(OUTSIDE_SQL.lapse, [provider]);
+    const lapsed = await this.database.run<Connection>(OUTSIDE_SQL.lapse, [provider]);
+    for (const row of lapsed) this.#moved(undefined, row);
+    return lapsed;
   }
 
   /** True where this report may open a renewal; false where one did so too short a time ago, or the version is not current. */
@@ -234,6 +260,12 @@ export class ConnectionStore {
 
   async markReported(id: string, version: number): Promise<void> {
     await this.database.run(SQL.markReported, [id, version]);
+  }
+
+  /** Counts a status that was committed and that it did not have before: each by whoever made it so, and nobody else. */
+  #moved(former: ConnectionStatus | undefined, row: Connection): Connection {
+    if (row.status !== former) this.metrics.statusChanged(row.provider, row.status);
+    return row;
   }
 }
 

@@ -59,6 +59,7 @@ export class RenewalAttempt {
     serveEarly: (connection: Connection) => void,
   ): Promise<Connection | undefined> {
     const provider = this.registry.get(claimed.provider);
+    if (claimed.crashed) this.metrics.crashTakenOver(provider.name);
     const early = settleBeforeAsking(claimed, traitsOf(provider));
     if (early) return this.#written(claimed, () => this.keeper.keepFailure(claimed, early), early.lastError);
 
@@ -75,8 +76,11 @@ export class RenewalAttempt {
       });
     }
     // Nothing was sent and nothing is known: the next holder starts as if this claim had not been.
-    if (outcome.code === 'lease_ran_out')
-      return this.keeper.release(claimed, unknownAfter(claimed, traitsOf(provider)));
+    if (outcome.code === 'lease_ran_out') {
+      const released = await this.keeper.release(claimed, unknownAfter(claimed, traitsOf(provider)));
+      if (!released) this.metrics.leaseLost(provider.name);
+      return released;
+    }
     const settled = settleFailure({ ...claimed, now }, outcome, traitsOf(provider), Math.random);
     if (outcome.kind === 'misconfigured' && !state.misconfigured) {
       this.#logger.error(
@@ -190,10 +194,20 @@ export class RenewalAttempt {
 
   #tell(claimed: ClaimedConnection, kept: Connection | undefined, failure: string | undefined): void {
     const subject = `${claimed.provider} ${claimed.id}`;
+    this.#measure(claimed, kept, failure);
     if (!kept) this.#logger.warn(`${subject}: not kept, somebody else changed it meanwhile`);
     else if (failure === undefined) this.#logger.debug(`${subject}: renewed, version ${kept.tokenVersion}`);
     else if (kept.status !== claimed.status) this.#logger.warn(`${subject}: ${kept.status} (${failure})`);
     else this.#logger.debug(`${subject}: not renewed (${failure})`);
+  }
+
+  /** The life that the former token had left counts only where there was one, and it has a successor now. */
+  #measure(claimed: ClaimedConnection, kept: Connection | undefined, failure: string | undefined): void {
+    const { provider, sealedToken, expiresAt, tokenVersion } = claimed;
+    if (!kept) this.metrics.leaseLost(provider);
+    else if (failure === undefined && sealedToken && expiresAt && kept.tokenVersion > tokenVersion) {
+      this.metrics.tokenSucceeded(provider, (expiresAt.getTime() - kept.now.getTime()) / 1_000);
+    }
   }
 }
 

@@ -8,6 +8,7 @@ import { ConnectionController } from './connection.controller.js';
 import { ConnectionService } from './connection.service.js';
 import { ConnectionStore } from './connection.store.js';
 import { CredentialService } from './credential.service.js';
+import { EngineGauges } from './engine-gauges.js';
 import { GrantKeeper } from './grant-keeper.js';
 import { ObservationKeeper } from './observation-keeper.js';
 import { ProviderController } from './provider.controller.js';
@@ -47,6 +48,7 @@ import { TokenService } from './token.service.js';
     ObservationKeeper,
     ProviderProbe,
     ProviderService,
+    EngineGauges,
   ],
   exports: [
     ConnectionStore,
