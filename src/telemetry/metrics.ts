@@ -13,6 +13,15 @@ export interface Backlog {
   readonly oldestOverdueS: number;
 }
 
+/** How a provider is being asked. */
+export interface ProviderStanding {
+  /** Of each reason, whether it keeps anybody from asking. */
+  readonly closed: Readonly<Record<string, boolean>>;
+  /** Of each state of the breaker, whether it is the present one. */
+  readonly breaker: Readonly<Record<string, boolean>>;
+  readonly callWindow: number;
+}
+
 /**
  * One named method per event. Labels are few and closed: providers and outcomes, never a company or a location. What is
  * counted is this process's own and to be summed over the replicas; what was looked up in the database is the same at each
@@ -109,10 +118,30 @@ export class Metrics {
     registers: [this.#registry],
   });
 
+  readonly #breaker = new Gauge({
+    name: 'token_broker_provider_breaker',
+    help: 'How a provider that failed is being asked, by provider and state: 1 for the state in which it is',
+    labelNames: ['provider', 'state'],
+    registers: [this.#registry],
+  });
+
+  readonly #callWindow = new Gauge({
+    name: 'token_broker_provider_call_window',
+    help: 'Calls that may be in flight to a provider for now, over all replicas, before its own cap counts',
+    labelNames: ['provider'],
+    registers: [this.#registry],
+  });
+
   readonly #closed = new Gauge({
     name: 'token_broker_provider_closed',
     help: 'Whether nothing of a provider is renewed, by provider and reason: 1 while it is so',
     labelNames: ['provider', 'because'],
+    registers: [this.#registry],
+  });
+
+  readonly #repeated = new Counter({
+    name: 'token_broker_writes_repeated_total',
+    help: 'Writes that the database had confirmed and a failover had forgotten, and that were written again',
     registers: [this.#registry],
   });
 
@@ -179,19 +208,22 @@ export class Metrics {
       this.#connections.set({ provider, status }, total);
   }
 
-  /** Of each reason, whether it holds the provider back. */
-  providerClosed(provider: string, reasons: Readonly<Record<string, boolean>>): void {
-    for (const [because, holds] of Object.entries(reasons))
+  providerSeen(provider: string, { closed, breaker, callWindow }: ProviderStanding): void {
+    for (const [because, holds] of Object.entries(closed))
       this.#closed.set({ provider, because }, Number(holds));
+    for (const [state, holds] of Object.entries(breaker))
+      this.#breaker.set({ provider, state }, Number(holds));
+    this.#callWindow.set({ provider }, callWindow);
   }
 
-  /** What was seen of the backlog and of closed providers is too old to be told. */
-  backlogUnknown(): void {
-    for (const gauge of [this.#backlog, this.#oldestOverdue, this.#closed]) gauge.reset();
+  /** What was looked up the last time is told no more, unless it is set again. */
+  lookedUpUnknown(): void {
+    const gauges = [this.#backlog, this.#oldestOverdue, this.#connections, this.#closed, this.#breaker];
+    for (const gauge of [...gauges, this.#callWindow]) gauge.reset();
   }
 
-  connectionsUnknown(): void {
-    this.#connections.reset();
+  writesRepeated(count: number): void {
+    this.#repeated.inc(count);
   }
 
   /** Everything, in Prometheus' text format. */

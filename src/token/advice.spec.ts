@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { aConnection, inSeconds, NOW } from '../../test/support/connections.js';
 import { advise, nextTryAt, type Surroundings } from './advice.js';
-import { CLOSURES } from './closure.js';
 import { CONNECTION_CODES, meaningOf } from './connection-code.js';
+import { CLOSED_BECAUSE } from './room.js';
 import { STATUSES, type Connection } from './connection.js';
 
 const consent = { renews: true, mintsFromCredential: false };
@@ -12,7 +12,7 @@ const portal = { renews: false, mintsFromCredential: false };
 const PROVIDERS = [consent, credential, portal, undefined];
 const HELD_BACK = [
   undefined,
-  ...CLOSURES.flatMap((because) => [null, inSeconds(900)].map((until) => ({ because, until }))),
+  ...CLOSED_BECAUSE.flatMap((because) => [null, inSeconds(900)].map((until) => ({ because, until }))),
 ];
 const NO_TOKEN = { sealedToken: null, tokenVersion: 0, expiresAt: null };
 const TOKENS: Partial<Connection>[] = [
@@ -157,7 +157,7 @@ describe('advice', () => {
       rate_limited: 'at 2026-01-01T00:15:00Z',
       unreachable: 'at 2026-01-01T00:15:00Z',
     };
-    for (const because of CLOSURES) {
+    for (const because of CLOSED_BECAUSE) {
       const around = { provider: consent, heldBack: { because, until: inSeconds(900) } };
       expect(say({}, around)).toContain(told[because]);
       expect(say({ status: 'paused', renewAt: null }, around)).toContain('POST /v1/connections/id/resume');
@@ -186,7 +186,7 @@ describe('the next try', () => {
   });
 
   it('waits for the provider: for a person, or until its rest is over', () => {
-    const held = (because: (typeof CLOSURES)[number], until: Date | null): Date | null =>
+    const held = (because: (typeof CLOSED_BECAUSE)[number], until: Date | null): Date | null =>
       at({}, { provider: consent, heldBack: { because, until } });
     expect([held('paused', null), held('mass_refusals', null)]).toEqual([null, null]);
     expect(held('unreachable', inSeconds(900))).toEqual(inSeconds(900));

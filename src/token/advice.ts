@@ -1,6 +1,7 @@
 import type { TokenProvider } from '../provider/token-provider.js';
-import { needsPerson, type Closure, type HeldBack } from './closure.js';
 import { meaningOf, NEW_GRANT } from './connection-code.js';
+import { needsPerson, type HeldBack } from './held-back.js';
+import type { ClosedBecause } from './room.js';
 import { isLeased, isReported, remainingSeconds, rotationOf, type Connection } from './connection.js';
 
 /** What stands around a connection and decides what becomes of it. */
@@ -106,7 +107,10 @@ function remedyOf(connection: Connection, around: Surroundings): string {
 
 function remedyOfCode(code: string, connection: Connection, around: Surroundings): string {
   const { remedy } = meaningOf(code);
-  return remedy === NEW_GRANT ? newGrant(connection, around) : remedy;
+  if (remedy !== NEW_GRANT) return remedy;
+  // One of too many at once, so that it was not believed.
+  if (nextTryAt(connection, around) !== null) return 'Nobody has to do anything unless it is refused again';
+  return newGrant(connection, around);
 }
 
 /** What a well one asks of people: another secret in time, where a person made it. */
@@ -157,7 +161,7 @@ function closureOf({ provider, renewAt }: Connection, { because, until }: HeldBa
   const path = `/v1/providers/${provider}`;
   const then =
     until && renewAt ? `at ${iso(until > renewAt ? until : renewAt)}` : 'as soon as it lets itself be asked';
-  const closures: Readonly<Record<Closure, string>> = {
+  const closures: Readonly<Record<ClosedBecause, string>> = {
     paused: `Nothing is renewed while the provider is paused: POST ${path}/resume ends that`,
     misconfigured:
       "The provider refuses the broker's registration and is asked with one connection at a time: an operator has to correct its settings, and new ones are tried at once",

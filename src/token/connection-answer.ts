@@ -1,8 +1,12 @@
+import { Injectable } from '@nestjs/common';
+import { ProviderRegistry } from '../provider/provider-registry.js';
 import type { CredentialType, TokenProvider } from '../provider/token-provider.js';
+import { Problem } from '../shared/problem.js';
 import { advise, nextTryAt } from './advice.js';
-import type { HeldBack } from './closure.js';
+import { heldBackBy, type HeldBack } from './held-back.js';
 import { missingScopes } from './serving.js';
 import type { Revocation } from './revocation.service.js';
+import { ProviderStateStore, type ObservedProvider } from './provider-state.store.js';
 import { rotationOf, type Connection, type ConnectionStatus } from './connection.js';
 
 /** A connection as it is shown: everything but its secrets. */
@@ -39,10 +43,45 @@ export interface ConnectionAnswer {
   readonly updated_at: string;
 }
 
-export function answerConnection(
+/** Answers connections, with what is known of their providers now. */
+@Injectable()
+export class ConnectionAnswers {
+  constructor(
+    private readonly registry: ProviderRegistry,
+    private readonly states: ProviderStateStore,
+  ) {}
+
+  async of(connection: Connection): Promise<ConnectionAnswer> {
+    const states = await this.#statesOf([connection]);
+    return this.#answer(connection, states);
+  }
+
+  async all(connections: readonly Connection[]): Promise<ConnectionAnswer[]> {
+    const states = await this.#statesOf(connections);
+    return connections.map((connection) => this.#answer(connection, states));
+  }
+
+  #answer(connection: Connection, states: ReadonlyMap<string, ObservedProvider>): ConnectionAnswer {
+    const state = states.get(connection.provider);
+    return shape(connection, this.registry.find(connection.provider), state && heldBackBy(state)[0]);
+  }
+
+  /** Of none where the database is away: a connection may have come from memory. */
+  async #statesOf(connections: readonly Connection[]): Promise<ReadonlyMap<string, ObservedProvider>> {
+    const names = [...new Set(connections.map(({ provider }) => provider))];
+    try {
+      return await this.states.list(names);
+    } catch (error) {
+      if (error instanceof Problem && error.code === 'store_unavailable') return new Map();
+      throw error;
+    }
+  }
+}
+
+function shape(
   connection: Connection,
   provider: TokenProvider | undefined,
-  heldBack?: HeldBack,
+  heldBack: HeldBack | undefined,
 ): ConnectionAnswer {
   const around = { provider, heldBack };
   const rotation = rotationOf(connection);

@@ -4,17 +4,13 @@ import { Database, type Run } from '../database/database.js';
 import type { UpstreamRevocation } from '../provider/token-provider.js';
 import type { Subject } from '../shared/ids.js';
 import { Metrics } from '../telemetry/metrics.js';
-import {
-  isLeased,
-  ROTATION_DUE_S,
-  type ClaimedConnection,
-  type Connection,
-  type ConnectionStatus,
-} from './connection.js';
+import { isLeased, ROTATION_DUE_S, type Connection } from './connection.js';
 import { SQL } from './connection.sql.js';
 import { OUTSIDE_SQL } from './outside-change.sql.js';
-import type { AdoptedGrant, KeptRenewal, KeptToken, NotAdopted } from './kept-grant.js';
-import type { FailureSettlement } from './transition.js';
+import { countMove } from './kept-row.js';
+import type { AdoptedGrant, NotAdopted } from './kept-grant.js';
+import { tokenValues } from './lease.store.js';
+import { RecentWrites } from './recent-writes.js';
 
 export interface ListFilter {
   readonly provider: string | null;
@@ -26,19 +22,14 @@ export interface ListFilter {
   readonly limit: number;
 }
 
-/** A row that was written, and the status that it had until then. */
-type Kept = Connection & { readonly formerStatus: ConnectionStatus };
-
 const LOCK = { text: `select pg_advisory_xact_lock(hashtextextended($1, 0))` };
 
-/** All that changes `connections`. It stores and returns what is sealed, and opens nothing. */
+/** Connections, and what changes them from outside of the engine. It stores and returns what is sealed, and opens nothing. */
 @Injectable()
 export class ConnectionStore {
-  /** Names this process in the leases that it takes. */
-  readonly #owner = randomUUID();
-
   constructor(
     private readonly database: Database,
+    private readonly recent: RecentWrites,
     private readonly metrics: Metrics,
   ) {}
 
@@ -69,73 +60,6 @@ export class ConnectionStore {
     ]);
   }
 
-  /** Takes the lease; undefined where it is held, or there is nothing to renew (any more), or a backoff is not over. */
-  async claim(
-    id: string,
-    wanting: number,
-    leaseS: number,
-    force: boolean,
-  ): Promise<ClaimedConnection | undefined> {
-    const [row] = await this.database.run<ClaimedConnection>(SQL.claim, [
-      id,
-      this.#owner,
-      leaseS,
-      wanting,
-      force,
-    ]);
-    return row;
-  }
-
-  /** Takes the leases of up to `limit` due connections of a provider. */
-  async claimDue(provider: string, leaseS: number, limit: number): Promise<ClaimedConnection[]> {
-    return this.database.run<ClaimedConnection>(SQL.claimDue, [provider, this.#owner, leaseS, limit]);
-  }
-
-  /** Takes the lease of one due connection, a random one. */
-  async claimAnyDue(provider: string, leaseS: number): Promise<ClaimedConnection[]> {
-    return this.database.run<ClaimedConnection>(SQL.claimAnyDue, [provider, this.#owner, leaseS, 1]);
-  }
-
-  /** Undefined where the fence says no: somebody changed the grant, or kept a newer token, meanwhile. */
-  async keepToken(claimed: ClaimedConnection, renewal: KeptRenewal): Promise<Connection | undefined> {
-    const [row] = await this.database.run<Kept>(SQL.keepToken, [
-      claimed.id,
-      claimed.leaseEpoch,
-      claimed.tokenVersion,
-      claimed.grantVersion,
-      ...tokenValues(renewal),
-      renewal.scopes,
-      renewal.sealedGrant,
-      renewal.refreshTokenKept,
-    ]);
-    return row && this.#moved(row.formerStatus, row);
-  }
-
-  /** Undefined where the lease is somebody else's by now. */
-  async keepFailure(claimed: ClaimedConnection, settled: FailureSettlement): Promise<Connection | undefined> {
-    const [row] = await this.database.run<Kept>(SQL.keepFailure, [
-      claimed.id,
-      claimed.leaseEpoch,
-      settled.status,
-      settled.statusReason,
-      settled.lastError,
-      settled.consecutiveFailures,
-      settled.refusals,
-      settled.unknownOutcome,
-      settled.renewInS,
-    ]);
-    return row && this.#moved(row.formerStatus, row);
-  }
-
-  /** Gives back a lease under which nothing was sent; `unknown` keeps what the holder before left open. */
-  async release(
-    claimed: ClaimedConnection,
-    unknown: ClaimedConnection['unknownOutcome'],
-  ): Promise<Connection | undefined> {
-    const [row] = await this.database.run<Connection>(SQL.release, [claimed.id, claimed.leaseEpoch, unknown]);
-    return row;
-  }
-
   /**
    * Keeps a grant from outside: makes the row or takes the one that is there for ever, and raises both fences. `seal`
    * gets the row as it was, locked, to whose id what is sealed is bound; null from it keeps the row as it is.
@@ -145,7 +69,6 @@ export class ConnectionStore {
     seal: (row: Connection) => AdoptedGrant | null,
   ): Promise<{ connection: Connection; created: boolean } | NotAdopted> {
     const { provider, companyId, locationId } = subject;
-    let former: ConnectionStatus | undefined;
     const adopted = await this.database.transaction(async (run) => {
       // One at a time per company, or two levels could each take the same credential and not see the other.
       await run(LOCK, [`adopt ${provider} ${companyId}`]);
@@ -174,15 +97,12 @@ export class ConnectionStore {
           return 'kept_elsewhere';
         }
       }
-      const [connection] = await run<Connection>(
-        grant.token ? OUTSIDE_SQL.adoptToken : OUTSIDE_SQL.adoptGrant,
-        adoptedValues(row.id, grant),
-      );
-      if (!connection) throw new Error('the row that was just locked is gone');
-      if (inserted.length === 0) former = row.status;
-      return { connection, created: inserted.length > 0 };
+      const connection = await adoptRow(run, row.id, grant);
+      return { connection, created: inserted.length > 0, grant, former: row.status };
     });
-    if (typeof adopted !== 'string' && former) this.#moved(former, adopted.connection);
+    if (typeof adopted === 'string') return adopted;
+    if (!adopted.created) countMove(this.metrics, adopted.connection, adopted.former);
+    this.#rememberAdopted(subject, adopted.connection, adopted.grant);
     return adopted;
   }
 
@@ -206,16 +126,18 @@ export class ConnectionStore {
     prepare: (former: Connection, run: Run) => Promise<UpstreamRevocation['upstream']>,
     judged?: Connection,
   ): Promise<Connection | undefined> {
-    let from: ConnectionStatus | undefined;
     const revoked = await this.database.transaction(async (run) => {
       const [former] = await run<Connection>(OUTSIDE_SQL.lockById, [id]);
       if (!former || (judged && !isAsJudged(former, judged))) return undefined;
-      from = former.status;
       if (former.status === 'revoked') return former;
       const upstream = await prepare(former, run);
-      return (await run<Connection>(OUTSIDE_SQL.revoke, [id, reason, upstream]))[0];
+      const [now] = await run<Connection>(OUTSIDE_SQL.revoke, [id, reason, upstream]);
+      return now && { ...now, former: former.status };
     });
-    return revoked && from && this.#moved(from, revoked);
+    if (!revoked) return undefined;
+    if ('former' in revoked) countMove(this.metrics, revoked, revoked.former);
+    this.#rememberRevoked(revoked);
+    return revoked;
   }
 
   /** Notes what the provider was told; undefined where it is not revoked (any more). */
@@ -230,26 +152,40 @@ export class ConnectionStore {
   /** Undefined where there is nothing to pause: dead, revoked or paused already. */
   async pause(id: string): Promise<Connection | undefined> {
     const [row] = await this.database.run<Connection>(OUTSIDE_SQL.pause, [id]);
-    return row && this.#moved(undefined, row);
+    if (row) countMove(this.metrics, row, null);
+    return row;
   }
 
   /** Undefined where it was not paused. */
   async resume(id: string): Promise<Connection | undefined> {
     const [row] = await this.database.run<Connection>(OUTSIDE_SQL.resume, [id]);
-    return row && this.#moved('paused', row);
+    if (row) countMove(this.metrics, row, 'paused');
+    return row;
   }
 
   /** A token that nothing renews was refused. Undefined where this version is not the current one, or not in use. */
   async markSuspect(id: string, version: number): Promise<Connection | undefined> {
     const [row] = await this.database.run<Connection>(OUTSIDE_SQL.markSuspect, [id, version]);
-    // It is marked once a version, and stays paused where it was.
-    return row?.status === 'suspect' ? this.#moved('active', row) : row;
+    // Once a version, and what is paused stays so.
+    if (row) countMove(this.metrics, row, 'paused');
+    return row;
+  }
+
+  /** Has all that was declared dead since then tried once more; how many those are. */
+  async revive(provider: string, since: Date): Promise<number> {
+    const [row] = await this.database.run<{ revived: number }>(OUTSIDE_SQL.revive, [provider, since]);
+    return row?.revived ?? 0;
+  }
+
+  /** Erases the secrets of grants that have been dead for so long that nobody will revive them; how many those were. */
+  async forgetDead(afterS: number): Promise<number> {
+    return (await this.database.run(OUTSIDE_SQL.forgetDead, [afterS])).length;
   }
 
   /** Ends what nothing renews and has expired; those that it was. */
   async lapse(provider: string): Promise<Connection[]> {
     const lapsed = await this.database.run<Connection>(OUTSIDE_SQL.lapse, [provider]);
-    for (const row of lapsed) this.#moved(undefined, row);
+    for (const row of lapsed) countMove(this.metrics, row, null);
     return lapsed;
   }
 
@@ -262,11 +198,39 @@ export class ConnectionStore {
     await this.database.run(SQL.markReported, [id, version]);
   }
 
-  /** Counts a status that was committed and that it did not have before: each by whoever made it so, and nobody else. */
-  #moved(former: ConnectionStatus | undefined, row: Connection): Connection {
-    if (row.status !== former) this.metrics.statusChanged(row.provider, row.status);
-    return row;
+  /** A seller's consent, or what a person made, may not be to be had again. */
+  #rememberAdopted(subject: Subject, kept: Connection, grant: AdoptedGrant): void {
+    const { provider, companyId, locationId } = subject;
+    const { id, grantVersion } = kept;
+    this.recent.remember({
+      id,
+      isThere: (row) => row !== undefined && row.grantVersion >= grantVersion,
+      again: (sinceS) =>
+        this.database.transaction(async (run) => {
+          await run(OUTSIDE_SQL.ensure, [id, provider, companyId, locationId]);
+          const [row] = await run<Connection>(OUTSIDE_SQL.lockById, [id]);
+          if (!row || row.grantVersion >= grantVersion) return;
+          const token = grant.token && { ...grant.token, ageS: grant.token.ageS + sinceS };
+          await adoptRow(run, id, { ...grant, token });
+        }),
+    });
   }
+
+  /** What was ended here must not come back. */
+  #rememberRevoked({ id, grantVersion, statusReason, upstreamRevocation }: Connection): void {
+    this.recent.remember({
+      id,
+      isThere: (row) => !row || row.status === 'revoked' || row.grantVersion >= grantVersion,
+      again: () => this.database.run(OUTSIDE_SQL.revoke, [id, statusReason, upstreamRevocation]),
+    });
+  }
+}
+
+async function adoptRow(run: Run, id: string, grant: AdoptedGrant): Promise<Connection> {
+  const statement = grant.token ? OUTSIDE_SQL.adoptToken : OUTSIDE_SQL.adoptGrant;
+  const [connection] = await run<Connection>(statement, adoptedValues(id, grant));
+  if (!connection) throw new Error('the row that was just locked is gone');
+  return connection;
 }
 
 function isAsJudged(row: Connection, judged: Connection): boolean {
@@ -279,9 +243,4 @@ function adoptedValues(id: string, grant: AdoptedGrant): unknown[] {
   values.push(grant.sharedExternally);
   if (!token) return values;
   return [...values, ...tokenValues(token), token.expiresAt, token.minted ? token.lifetimeS : null];
-}
-
-function tokenValues(token: KeptToken): unknown[] {
-  const { sealedToken, tokenType, fingerprint, ageS, lifetimeS, renewAfterS } = token;
-  return [sealedToken, tokenType, fingerprint, ageS, lifetimeS, renewAfterS];
 }
