@@ -27,16 +27,14 @@ export class CallsInFlight {
   readonly #waiting = new Map<string, (() => void)[]>();
 
   /** What a statement that takes room is to tell. */
-  tell(provider: string): Readonly<Count> {
-    const count = this.#count(provider);
-    count.told = count.ended;
-    return { ...count };
+  read(provider: string): Readonly<Count> {
+    return { ...this.#count(provider) };
   }
 
-  /** What is over and nobody was told of, for want of a statement that took room; undefined where that is nothing. */
-  untold(provider: string): Readonly<Count> | undefined {
+  /** This much was told to the others. */
+  told(provider: string, { holder, ended }: Pick<Count, 'holder' | 'ended'>): void {
     const count = this.#count(provider);
-    return count.told < count.ended ? this.tell(provider) : undefined;
+    if (count.holder === holder) count.told = Math.max(count.told, ended);
   }
 
   /** A call is over; one of those who wait here for a place is woken. */

@@ -38,6 +38,7 @@ const EXCHANGE = part('exchange_empty_at', EXCHANGE_PART);
 const BUCKETS: Readonly<Record<Purpose, readonly Bucket[]>> = {
   caller: [ALL],
   calendar: [ALL, ORDINARY],
+  proof: [ALL, ORDINARY],
   exchange: [ALL, ORDINARY, EXCHANGE],
 };
 
@@ -53,34 +54,44 @@ const IS_PROBED = `(s.status = 'misconfigured' or s.failures >= ${FAILURES_TO_CL
 const MAY_PROBE = `(s.status <> 'misconfigured' or s.probe_at <= broker_now() or not $10 = any(s.credentials_tried))`;
 
 /** Why nobody may ask now; null where somebody may. */
-const CLOSED: Readonly<Record<'renewal' | 'exchange', string>> = {
+const CLOSED = {
   renewal: `case
     when s.paused_at is not null then 'paused'
     when s.mass_refused_at is not null then 'mass_refusals'
     when s.closed_until > broker_now() then s.closed_because
     when not ${MAY_PROBE} then 'misconfigured' end`,
+  // An operator who asks for one renewal may be the first to see that it works again.
+  urged: `case
+    when s.paused_at is not null then 'paused'
+    when s.mass_refused_at is not null then 'mass_refusals'
+    when not ${MAY_PROBE} then 'misconfigured' end`,
   // What somebody has just brought may be just what works again; only who is asked too often is left alone.
   exchange: `case when s.closed_until > broker_now() and s.closed_because = 'rate_limited' then s.closed_because end`,
 };
 
+/** Calls that are out, of those replicas that began one within a lease: all that a replica began before is over, or lost. */
 const IN_FLIGHT = `
   (select coalesce(sum((count ->> 'begun')::bigint - greatest((count ->> 'ended')::bigint,
                        case when holder = $4 then $5::bigint else 0 end)), 0)::integer
    from jsonb_each(s.calls) as other (holder, count)
-   where holder = $4 or (count ->> 'until')::double precision > ${EPOCH})`;
+   where (count ->> 'until')::double precision > ${EPOCH})`;
 
 /**
  * Locks the provider's row and tells how many calls may begin, the same as `roomFor`. The lock comes after those on
  * connections that anybody waits for, so that two claims never wait for each other.
  *
  * @param wanted SQL that is true where there is something to take room for
+ * @param urged SQL that is true for an operator, whom a failing provider does not keep from asking
  * @param forced SQL that is true where one call is made whatever is against it
  */
-export const room = (purpose: Purpose, wanted: string, forced = 'false'): string => {
+export const room = (purpose: Purpose, wanted: string, urged = 'false', forced = 'false'): string => {
   const credits = BUCKETS[purpose].map(held);
   const waits = BUCKETS[purpose].map((bucket) => `greatest(0, 1 - ${held(bucket)}) / ${bucket.perSecond}`);
-  const window = `least(s.call_window, $8)`;
-  const closed = CLOSED[purpose === 'exchange' ? 'exchange' : 'renewal'];
+  const isBrought = purpose === 'exchange' || purpose === 'proof';
+  const window = isBrought ? `$8` : `least(s.call_window, $8)`;
+  const closed = isBrought
+    ? CLOSED.exchange
+    : `case when (${urged}) then ${CLOSED.urged} else ${CLOSED.renewal} end`;
   const slots = purpose === 'caller' ? window : `greatest(1, floor(${window} * ${ORDINARY_PART})::integer)`;
   return `
   locked as materialized (
@@ -94,12 +105,17 @@ export const room = (purpose: Purpose, wanted: string, forced = 'false'): string
   room as materialized (
     select seen.*,
       case when forced then 1 when closed is not null then 0
-           when probed then least(1, slots, credit) else greatest(0, least(slots, credit)) end as calls,
+           when probed and ${!isBrought} then least(1, slots, credit) else greatest(0, least(slots, credit)) end as calls,
       case when closed in ('rate_limited', 'unreachable')
              then extract(epoch from closed_until - broker_now())::double precision
            when slots <= 0 then 0.25 else refill_s end as wait_s
     from seen)`;
 };
+
+/** What this process had told of its calls; all of them have ended where that counts no more. */
+const own = (count: 'begun' | 'ended'): string => `
+  coalesce(case when (s.calls -> $4 ->> 'until')::double precision > ${EPOCH}
+                then (s.calls -> $4 ->> '${count}')::bigint end, $5::bigint)`;
 
 /** Takes what `used.calls` says from the room, the same as `afterTaking`, and counts it as begun. */
 export const take = (purpose: Purpose): string => `
@@ -112,8 +128,9 @@ export const take = (purpose: Purpose): string => `
       calls = (select coalesce(jsonb_object_agg(holder, count), '{}') from jsonb_each(s.calls) as other (holder, count)
                where holder <> $4 and (count ->> 'until')::double precision > ${EPOCH})
         || jsonb_build_object($4::text, jsonb_build_object(
-             'begun', coalesce((s.calls -> $4 ->> 'begun')::bigint, 0) + used.calls,
-             'ended', greatest(coalesce((s.calls -> $4 ->> 'ended')::bigint, 0), $5::bigint),
+             'begun', ${own('begun')} + used.calls,
+             -- Two statements of one process may overtake each other.
+             'ended', greatest(${own('ended')}, $5::bigint),
              'until', ${EPOCH} + $3::double precision))
     from used where s.provider = $1 and used.calls > 0)`;
 
@@ -125,14 +142,12 @@ export const ROOM_COLUMNS = `
 
 /** Statements on the pace of a provider. */
 export const PACE_SQL = {
-  ensure: { text: `insert into provider_states (provider) values ($1) on conflict (provider) do nothing` },
-
   /** A call that is about no connection. */
   take: (purpose: Purpose): { name: string; text: string } => ({
     name: `provider_take_${purpose}`,
     text: `with ${ASKED}, ${room(purpose, 'true')},
              used as (select least(1, calls) as calls from room), ${take(purpose)}
-           select ${ROOM_COLUMNS} from asked left join room on true`,
+           select ${ROOM_COLUMNS}, used.calls as "taken" from asked left join room on true left join used on true`,
   }),
 
   /** This process has no more calls in flight than these: $2 holder, $3 ended. */

@@ -6,10 +6,10 @@ export interface Caps {
 }
 
 /**
- * Whom a call is for: a token that is due, somebody who waits for one, or a consent or a credential that anybody may
- * bring and that only the provider can judge.
+ * Whom a call is for: a token that is due, somebody who waits for one, a credential that an operator offers, or a consent
+ * that anybody may come back from and that only the provider can judge.
  */
-export type Purpose = 'calendar' | 'caller' | 'exchange';
+export type Purpose = 'calendar' | 'caller' | 'proof' | 'exchange';
 
 /** How fast a provider is being asked. Times are seconds on the database's clock. */
 export interface Pace {
@@ -41,8 +41,8 @@ interface Bucket {
 export const ORDINARY_PART = 0.8;
 /** Anybody can bring a made-up code, and must not hold up what is due. */
 export const EXCHANGE_PART = 0.2;
-/** The bucket holds this part of a second's calls, so that a fast provider is not asked in steps of one. */
-const DEPTH_S = 0.02;
+/** The bucket holds this part of a second, so that little is lost when somebody comes late to take from it. */
+const DEPTH_S = 0.1;
 /** Failures in a row after which a provider is left alone, and for how many seconds at first and at most. */
 export const FAILURES_TO_CLOSE = 5;
 export const FIRST_CLOSED_S = 1;
@@ -128,11 +128,13 @@ const FIELDS = { all: 'emptyAt', ordinary: 'ordinaryEmptyAt', exchange: 'exchang
 /** Which buckets a call is taken from. */
 function drawnFrom(purpose: Purpose): readonly (keyof typeof FIELDS)[] {
   if (purpose === 'caller') return ['all'];
-  return purpose === 'calendar' ? ['all', 'ordinary'] : ['all', 'ordinary', 'exchange'];
+  return purpose === 'exchange' ? ['all', 'ordinary', 'exchange'] : ['all', 'ordinary'];
 }
 
+/** What a person brings is one call, and no storm: it does not wait until the provider has shown that it works. */
 function slotsOf(pace: Pace, { concurrency }: Caps, purpose: Purpose): number {
-  const window = Math.min(pace.window, concurrency);
+  const isBrought = purpose === 'proof' || purpose === 'exchange';
+  const window = isBrought ? concurrency : Math.min(pace.window, concurrency);
   return purpose === 'caller' ? window : Math.max(1, Math.floor(window * ORDINARY_PART));
 }
 

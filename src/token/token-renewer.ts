@@ -124,7 +124,7 @@ export class TokenRenewer {
     let isFree = true;
     for (;;) {
       if (isFree) {
-        const { claim, room } = await this.claims.one(connection, wanting, PASSES[urgency]);
+        const { claim, room } = await this.claims.one(connection, wanting, PASSES[urgency], until);
         if (claim) {
           const kept = await this.run(claim);
           return kept ?? this.store.findById(connection.id);
@@ -134,12 +134,8 @@ export class TokenRenewer {
           if (row && row.tokenVersion > wanting) return row;
           throw closedProblem(connection, room.closed, room.waitS);
         }
-        if (room) {
-          // It may be renewed, only not this moment: as many are as the provider is to be asked for.
-          if (this.clock.monotonic() >= until) return undefined;
-          await this.claims.nextRoom(connection.provider, room);
-          continue;
-        }
+        // It may be renewed, and there was no room for it: as many are renewed as the provider is to be asked for.
+        if (room) return undefined;
       }
       const change = this.notifications.changeOf(connection.id, POLL_MS);
       const row = await this.store.findById(connection.id);

@@ -32,7 +32,8 @@ describe('one replica with two connections to its database', () => {
     expect(left?.['n']).toBe(0);
     const { counters } = await world.simulator.ledger();
     expect(counters['calls']).toBe(400);
-    expect(Number(counters['peak_concurrency'])).toBeGreaterThan(50);
+    expect(Number(counters['peak_concurrency'])).toBeGreaterThan(5);
+    expect(Number(counters['peak_concurrency'])).toBeLessThanOrEqual(20);
   });
 
   it('serves other tokens as fast as ever while the provider hangs', async () => {
