@@ -37,7 +37,7 @@ export function advise(connection: Connection, around: Surroundings): string {
       'An operator has to configure the provider again, or to revoke the connection',
     );
   }
-  const standing = `${matterOf(connection)}; ${serving(connection)}`;
+  const standing = connection.statusReason === 'expired' ? matterOf(connection) : `${matterOf(connection)}; ${serving(connection)}`;
   if (isHeldBack(connection, around)) return sentences(standing, closureOf(connection, around.heldBack));
   return sentences(`${standing}${next(connection, around)}`, remedyOf(connection, around));
 }

@@ -83,7 +83,7 @@ describe('transitions', () => {
   });
 
   it('are told once each: suspect, dead, and well again', async () => {
-    await world.install(broker, '42');
+    expect(await growthOf(fynd, () => world.install(broker, '42'))).toEqual([0, 0, 0, 0, 0]);
     const { id } = await row();
     expect(await growthOf(fynd, () => act(id, 'renew'))).toEqual([0, 0, 0, 0, 0]);
     await refusing({ status: 401, body: {} });
