@@ -89,17 +89,18 @@ export class PaceStore {
     this.calls.told(provider, { holder, ended });
   }
 
-  /** A call worked: a token, or a verdict on a grant. */
-  async worked({ name, concurrency }: SharedProviderSettings): Promise<void> {
-    await this.database.run(PACE_SQL.worked, [name, concurrency]);
+  /** A call for which there was this room worked: a token, or a verdict on a grant. */
+  async worked({ name, concurrency }: SharedProviderSettings, { at }: Room): Promise<void> {
+    await this.database.run(PACE_SQL.worked, [name, concurrency, at]);
   }
 
   /** The way there failed for this connection. True where that closes the provider. */
-  async failed({ name }: SharedProviderSettings, connectionId: string): Promise<boolean> {
+  async failed({ name }: SharedProviderSettings, connectionId: string, { at }: Room): Promise<boolean> {
     const [row] = await this.database.run<{ closed: boolean | null }>(PACE_SQL.failed, [
       name,
       connectionId,
       Math.random(),
+      at,
     ]);
     return row?.closed === true;
   }

@@ -13,6 +13,8 @@ export type ClosedBecause = (typeof CLOSED_BECAUSE)[number];
 
 /** What is known of a provider where room for a call was asked for. */
 export interface Room {
+  /** When it was asked for, in seconds on the database's clock. */
+  readonly at: number;
   readonly closed: ClosedBecause | null;
   /** Calls that there was room for. */
   readonly calls: number;
@@ -29,6 +31,7 @@ export interface Room {
 
 /** A row with ROOM_COLUMNS. */
 export interface RoomRow {
+  readonly roomAt: number;
   readonly roomClosed: ClosedBecause | null;
   readonly roomWaitS: number;
   /** Null where no row was locked. */
@@ -47,6 +50,7 @@ export interface RoomRow {
 export function readRoom(row: RoomRow | undefined): Room | undefined {
   if (!row || row.roomCalls === null) return undefined;
   return {
+    at: row.roomAt,
     closed: row.roomClosed,
     calls: row.roomCalls,
     waitS: row.roomWaitS,
