@@ -100,6 +100,14 @@ describe('advice', () => {
     expect(say({ ...dead, renewAt: null, reportedVersion: 1 })).toContain('is not served');
   });
 
+  it('says of a grant that has been dead for so long that its secrets are erased that they are', () => {
+    const erased = { sealedGrant: null, sealedToken: null, renewAt: null, tokenVersion: 3 };
+    const dead = { status: 'reauthorization_required', statusReason: 'invalid_grant' } as const;
+    expect(say({ ...dead, ...erased })).toMatch(
+      /is dead; its token is erased, and nothing renews it\. A seller/,
+    );
+  });
+
   it('says of a secret that a person made by when another is to be kept', () => {
     const byHand = { sealedGrant: null, renewAt: null };
     const put = 'PUT /v1/connections/p/companies/42.';

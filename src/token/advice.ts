@@ -37,7 +37,10 @@ export function advise(connection: Connection, around: Surroundings): string {
       'An operator has to configure the provider again, or to revoke the connection',
     );
   }
-  const standing = connection.statusReason === 'expired' ? matterOf(connection) : `${matterOf(connection)}; ${serving(connection)}`;
+  const standing =
+    connection.statusReason === 'expired'
+      ? matterOf(connection)
+      : `${matterOf(connection)}; ${serving(connection)}`;
   if (isHeldBack(connection, around)) return sentences(standing, closureOf(connection, around.heldBack));
   return sentences(`${standing}${next(connection, around)}`, remedyOf(connection, around));
 }
@@ -65,7 +68,8 @@ const UNEXPLAINED = {
 
 function serving(connection: Connection): string {
   const { status, expiresAt } = connection;
-  if (!connection.sealedToken) return 'it has no token yet';
+  if (!connection.sealedToken)
+    return connection.tokenVersion > 0 ? 'its token is erased' : 'it has no token yet';
   if (!(remainingSeconds(connection) > 0)) return 'its token has expired';
   if (status === 'reauthorization_required' && isReported(connection)) {
     return 'its token was refused with a 401, too, and is not served';
