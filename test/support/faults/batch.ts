@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually, type Answer, type Json } from '../http.js';
 import type { Replica } from '../replica.js';
-import { API_KEY, API_SECRET } from '../world.js';
+import { API_KEY, API_SECRET, type World } from '../world.js';
 import type { Mode } from './modes.js';
-import type { FaultScene } from './scene.js';
 
 const CLIENT = { authorization: `Basic ${Buffer.from(`${API_KEY}:${API_SECRET}`).toString('base64')}` };
 const REDIRECT_URI = 'https://elsewhere.example/callback';
@@ -12,6 +11,13 @@ const IN_HAND_S = 1_800;
 /** Real time in which everything is to settle, and in which something is to happen before time is moved. */
 const PATIENCE_MS = 90_000;
 const STANDSTILL_MS = 1_300;
+
+/** What connections need around them. */
+export interface Surroundings {
+  readonly world: World;
+  /** The replica that stays. */
+  readonly survivor: Replica;
+}
 
 export interface BatchOptions {
   /** Seconds that the tokens in hand are still good. */
@@ -42,14 +48,14 @@ export class Batch {
   readonly began = performance.now();
 
   private constructor(
-    private readonly scene: FaultScene,
+    private readonly scene: Surroundings,
     readonly mode: Mode,
     readonly companies: readonly string[],
     readonly ids: readonly string[],
   ) {}
 
   static async connect(
-    scene: FaultScene,
+    scene: Surroundings,
     mode: Mode,
     name: string,
     count: number,
@@ -156,7 +162,7 @@ export class Batch {
 }
 
 /** Keeps a grant that was obtained elsewhere, with its token; the connection's id. */
-async function connect(scene: FaultScene, mode: Mode, company: string, livesS: number): Promise<string> {
+async function connect(scene: Surroundings, mode: Mode, company: string, livesS: number): Promise<string> {
   const { world, survivor } = scene;
   const caller = world.simulator.oauth('oauth2');
   const code = await caller.consent({
