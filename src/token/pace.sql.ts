@@ -192,12 +192,12 @@ export const PACE_SQL = {
   /** The same as `afterRateLimit`. $2 seconds. True where it was not left alone for this already. */
   rateLimited: {
     name: 'provider_rate_limited',
-    text: `with former as (
+    text: `with former as materialized (
              select coalesce(closed_until > broker_now() and closed_because = 'rate_limited', false) as limited
              from provider_states where provider = $1 for update)
-           update provider_states set call_window = 1, closed_because = 'rate_limited',
-             closed_until = greatest(closed_until, broker_now() + make_interval(secs => $2))
-           where provider = $1
-           returning not (select limited from former) as "isNews"`,
+           update provider_states s set call_window = 1, closed_because = 'rate_limited',
+             closed_until = greatest(s.closed_until, broker_now() + make_interval(secs => $2))
+           from former where s.provider = $1
+           returning not former.limited as "isNews"`,
   },
 } as const;
