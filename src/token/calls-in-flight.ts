@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { EXCHANGE_HOLDER } from './pace.sql.js';
 
-/** What calls are counted for: renewals, and consents and credentials apart from them. */
-export type Counted = 'renewals' | 'exchanges';
+/** Calls that anybody may cause are counted apart from the others: they have few places. */
+export type Counted = 'exchanges' | 'others';
 
 /** A call that this process has begun; given back when it has ended. */
 export interface BegunCalls {
@@ -12,7 +12,7 @@ export interface BegunCalls {
   readonly holder: string;
 }
 
-/** What this process tells the others of its calls of one kind to one provider. */
+/** What this process tells the others of its calls to one provider. */
 interface Count {
   /** Names the count; a new one begins where it is unknown what was counted. */
   holder: string;
@@ -30,33 +30,23 @@ interface Count {
 export class CallsInFlight {
   readonly #counts = new Map<string, Count>();
   readonly #waiting = new Map<string, (() => void)[]>();
-  readonly #onEnd: ((ended: BegunCalls) => void)[] = [];
-
-  /** Calls back each time that a call is over. */
-  onEnd(callback: (ended: BegunCalls) => void): void {
-    this.#onEnd.push(callback);
-  }
 
   /** What a statement that takes room is to tell. */
-  tell(provider: string, counted: Counted): Readonly<Count> {
-    const count = this.#count(provider, counted);
-    count.told = count.ended;
-    return { ...count };
+  read(provider: string, counted: Counted): Readonly<Count> {
+    return { ...this.#count(provider, counted) };
   }
 
-  /** What is over and nobody was told of, for want of a statement that took room; undefined where that is nothing. */
-  untold(provider: string, counted: Counted): Readonly<Count> | undefined {
+  /** This much was told to the others. */
+  told({ provider, counted, holder }: BegunCalls, ended: number): void {
     const count = this.#count(provider, counted);
-    return count.told < count.ended ? this.tell(provider, counted) : undefined;
+    if (count.holder === holder) count.told = Math.max(count.told, ended);
   }
 
   /** A call is over; one of those who wait here for a place is woken. */
-  end(call: BegunCalls): void {
-    const { provider, counted, holder } = call;
+  end({ provider, counted, holder }: BegunCalls): void {
     const count = this.#count(provider, counted);
     if (count.holder === holder) count.ended += 1;
     this.#waiting.get(provider)?.shift()?.();
-    for (const callback of this.#onEnd) callback(call);
   }
 
   /** A statement was lost, and nobody knows whether it took room: what it took under this name ends with its time. */
@@ -86,7 +76,7 @@ export class CallsInFlight {
     const key = `${counted} ${provider}`;
     let count = this.#counts.get(key);
     if (!count) {
-      const holder = (counted === 'exchanges' ? EXCHANGE_HOLDER : '') + randomUUID();
+      const holder = `${counted === 'exchanges' ? EXCHANGE_HOLDER : ''}${randomUUID()}`;
       this.#counts.set(key, (count = { holder, ended: 0, told: 0 }));
     }
     return count;

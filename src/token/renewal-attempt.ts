@@ -68,7 +68,7 @@ export class RenewalAttempt {
     const now = new Date(claimed.now.getTime() + this.clock.monotonic() - claimedAt);
     this.health.note(provider, outcome);
     const keepHealth = (): Promise<void> =>
-      this.health.keep(provider, room, outcome, claimed, credentials);
+      this.health.keep(provider, room, outcome, claimed.id, credentials);
     if (outcome.kind === 'issued') {
       const { token } = outcome;
       const write = async (): Promise<Connection | undefined> => {
@@ -89,6 +89,12 @@ export class RenewalAttempt {
       return this.failures.settle({ ...claimed, now }, outcome, traits);
     };
     return this.#written(claimed, write, outcome.code);
+  }
+
+  /** Gives back what was claimed and not begun. */
+  async giveBack({ claimed }: Claim): Promise<void> {
+    const traits = traitsOf(this.registry.get(claimed.provider));
+    await this.failures.release(claimed, unknownAfter(claimed, traits));
   }
 
   async #ask(provider: TokenProvider, { claimed, claimedAt, room }: Claim): Promise<Outcome> {
