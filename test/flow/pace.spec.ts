@@ -81,7 +81,6 @@ describe('the pace of a provider', () => {
     });
 
     it('so made-up callbacks do not put off the probe of a provider that refuses our registration', async () => {
-      await crowd.ofFynd(1, { provider: 'fynd' });
       await world.sql(
         `update provider_states set status = 'misconfigured', probe_at = broker_now() + interval '30 seconds'`,
       );
