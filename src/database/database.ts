@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Pool, PoolClient, QueryResultRow } from 'pg';
 import { DataSource } from 'typeorm';
+import { Clock } from '../shared/clock.js';
 import { Problem } from '../shared/problem.js';
 
 /** SQL with a name is prepared once per connection; use it for what runs often. */
@@ -29,38 +30,73 @@ const UNAVAILABLE = /^(08|28|40|42501|53|55000|55P03|57P|57014|25006|58|XX)/;
 @Injectable()
 export class Database {
   readonly #pool: Pool;
+  readonly #onReturn: (() => void)[] = [];
+  #isAway = false;
+  /** Monotonic milliseconds at which it was first reached again. */
+  #returnedAt = -Infinity;
 
-  constructor(@Inject(DataSource) dataSource: DataSource) {
+  constructor(
+    @Inject(DataSource) dataSource: DataSource,
+    private readonly clock: Clock,
+  ) {
     this.#pool = (dataSource.driver as unknown as { master: Pool }).master;
+  }
+
+  /** Seconds since this process could not reach it; 0 while it cannot, Infinity where it always could. */
+  secondsSinceAway(): number {
+    return this.#isAway ? 0 : (this.clock.monotonic() - this.#returnedAt) / 1_000;
+  }
+
+  /** Calls back each time that it is reached again. */
+  onReturn(callback: () => void): void {
+    this.#onReturn.push(callback);
   }
 
   /** Runs one statement and returns its rows. */
   async run<Row extends QueryResultRow>(statement: Statement, values: Values = []): Promise<Row[]> {
     try {
-      return (await this.#pool.query<Row>({ ...statement, values: [...values] })).rows;
+      const { rows } = await this.#pool.query<Row>({ ...statement, values: [...values] });
+      this.#reached();
+      return rows;
     } catch (error) {
-      throw asProblem(error);
+      throw this.#lost(error);
     }
   }
 
   /** Runs statements in one transaction. Nothing but SQL may be waited for inside. */
   async transaction<T>(work: (run: Run) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect().catch((error: unknown) => {
-      throw asProblem(error);
+      throw this.#lost(error);
     });
     let failed: unknown;
     try {
       await client.query('begin');
       const result = await work((statement, values = []) => runOn(client, statement, values));
       await client.query('commit');
+      this.#reached();
       return result;
     } catch (error) {
       failed = error;
       await client.query('rollback').catch(() => undefined);
-      throw asProblem(error);
+      throw this.#lost(error);
     } finally {
       client.release(isAway(failed));
     }
+  }
+
+  #reached(): void {
+    if (!this.#isAway) return;
+    this.#isAway = false;
+    this.#returnedAt = this.clock.monotonic();
+    for (const callback of this.#onReturn) callback();
+  }
+
+  #lost(error: unknown): unknown {
+    if (!isAway(error)) return error;
+    this.#isAway = true;
+    return new Problem('store_unavailable', 'The database cannot be reached; try again shortly.', {
+      retry_after: RETRY_AFTER_S,
+    });
   }
 }
 
@@ -84,11 +120,4 @@ export function isAway(error: unknown): boolean {
   // Socket errors have codes of their own; the pool's and the client's have none.
   if (typeof code === 'string') return !/^ERR_(?!SOCKET|STREAM|SSL|TLS)/.test(code);
   return typeof message === 'string' && DRIVER_AWAY.test(message);
-}
-
-function asProblem(error: unknown): unknown {
-  if (!isAway(error)) return error;
-  return new Problem('store_unavailable', 'The database cannot be reached; try again shortly.', {
-    retry_after: RETRY_AFTER_S,
-  });
 }

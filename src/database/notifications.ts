@@ -18,6 +18,8 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
   readonly #waiting = new Map<string, Set<() => void>>();
   #client: Client | null = null;
   #reconnecting: NodeJS.Timeout | undefined;
+  readonly #onReconnect: (() => void)[] = [];
+  #wasLost = false;
   #closed = false;
 
   constructor(@Inject(SETTINGS) private readonly settings: Settings) {}
@@ -49,6 +51,11 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
     });
   }
 
+  /** Calls back each time that the channel is back after it was lost. */
+  onReconnect(callback: () => void): void {
+    this.#onReconnect.push(callback);
+  }
+
   async #listen(): Promise<void> {
     const { url, ca } = this.settings.database;
     const client = new Client({
@@ -63,6 +70,7 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
       await client.connect();
       await client.query(`listen ${CHANNEL}`);
       this.#client = client;
+      if (this.#wasLost) for (const callback of this.#onReconnect) callback();
     } catch {
       this.#lost(client);
     }
@@ -72,6 +80,7 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
     if (this.#closed || this.#reconnecting) return;
     if (this.#client === client) this.#logger.warn('lost the notification channel; reconnecting');
     this.#client = null;
+    this.#wasLost = true;
     client.removeAllListeners();
     client.on('error', () => undefined);
     void client.end().catch(() => undefined);

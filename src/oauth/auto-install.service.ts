@@ -3,6 +3,7 @@ import { MADE_NO_SENSE, type Failure } from '../provider/verdict.js';
 import { Problem } from '../shared/problem.js';
 import { isLiving } from '../token/connection.js';
 import { ConnectionStore } from '../token/connection.store.js';
+import { Exchanges } from '../token/exchanges.js';
 import { TokenRenewer } from '../token/token-renewer.js';
 import { ConsentKeeper } from './consent-keeper.js';
 import type { FyndPlatformProvider } from './fynd-platform.provider.js';
@@ -13,6 +14,7 @@ export class AutoInstallService {
   constructor(
     private readonly store: ConnectionStore,
     private readonly keeper: ConsentKeeper,
+    private readonly exchanges: Exchanges,
     private readonly renewer: TokenRenewer,
   ) {}
 
@@ -27,7 +29,12 @@ export class AutoInstallService {
   }
 
   async #install(provider: FyndPlatformProvider, companyId: string, code: string): Promise<boolean> {
-    const redeemed = await provider.redeemOffline({ companyId, code, scopes: provider.scopes });
+    const redeemed = await this.exchanges.run(
+      provider,
+      () => provider.redeemOffline({ companyId, code, scopes: provider.scopes }),
+      (outcome) => (outcome.kind === 'issued' ? undefined : outcome),
+    );
+    if (!redeemed) throw busy();
     if (redeemed.kind !== 'issued') {
       // The same code may have come twice at once: then the other one was taken.
       if (await this.#isConnected(provider, companyId)) return false;
@@ -40,6 +47,12 @@ export class AutoInstallService {
     const connection = await this.store.findBySubject({ provider: name, companyId, locationId: null });
     return connection !== undefined && isLiving(connection);
   }
+}
+
+function busy(): Problem {
+  return new Problem('provider_unavailable', 'Fynd is asked as much as it may be; send it again.', {
+    retry_after: 30,
+  });
 }
 
 function asProblem(failure: Failure): Problem {

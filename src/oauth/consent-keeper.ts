@@ -2,8 +2,9 @@ import { Injectable, Logger } from '@nestjs/common';
 import type { Failure } from '../provider/verdict.js';
 import { SessionService } from '../session/session.service.js';
 import { GrantKeeper } from '../token/grant-keeper.js';
+import { Exchanges } from '../token/exchanges.js';
 import { TokenRenewer } from '../token/token-renewer.js';
-import type { CompanyGrant, Consent, ConsentProvider, UserToken } from './consent-provider.js';
+import type { CompanyGrant, Consent, ConsentProvider, Redeemed, UserToken } from './consent-provider.js';
 
 /** The provider did not give what was consented to; the company's part of it may be kept all the same. */
 export class RefusedConsent extends Error {
@@ -25,12 +26,13 @@ export class ConsentKeeper {
   constructor(
     private readonly keeper: GrantKeeper,
     private readonly sessions: SessionService,
+    private readonly exchanges: Exchanges,
     private readonly renewer: TokenRenewer,
   ) {}
 
   /**
    * Does this work, unless as much of it is going on as renewals may make: then it is undefined. Anybody can come back from a
-   * consent with a made-up code, and each costs a call with our credentials.
+   * consent with a made-up code, and each waits for a call with our credentials.
    */
   async unlessBusy<T>({ name, settings }: ConsentProvider, work: () => Promise<T>): Promise<T | undefined> {
     const running = this.#running.get(name) ?? 0;
@@ -43,10 +45,17 @@ export class ConsentKeeper {
     }
   }
 
-  /** Throws RefusedConsent, or ForeignAnswer. The ticket of a session comes back, where the consent is a user's, too. */
-  async redeem(provider: ConsentProvider, consent: Consent): Promise<string | undefined> {
+  /**
+   * Throws RefusedConsent, or ForeignAnswer. The ticket of a session comes back, where the consent is a user's, too. Undefined
+   * where the provider is asked as much as it is to be; then `beforehand`, which uses the consent up, has not been called.
+   */
+  async redeem(
+    provider: ConsentProvider,
+    consent: Consent,
+    beforehand: () => Promise<void>,
+  ): Promise<{ ticket: string | undefined } | undefined> {
     // A stop waits for it: the code is spent once it is sent.
-    return this.renewer.track(this.#redeem(provider, consent));
+    return this.unlessBusy(provider, () => this.renewer.track(this.#redeem(provider, consent, beforehand)));
   }
 
   /** Keeps a company's grant; true where it was, false where there was a living one that was to stay. */
@@ -70,8 +79,27 @@ export class ConsentKeeper {
     return true;
   }
 
-  async #redeem(provider: ConsentProvider, consent: Consent): Promise<string | undefined> {
-    const { company, user } = await provider.redeem(consent);
+  async #redeem(
+    provider: ConsentProvider,
+    consent: Consent,
+    beforehand: () => Promise<void>,
+  ): Promise<{ ticket: string | undefined } | undefined> {
+    const redeemed = await this.exchanges.run(
+      provider,
+      async () => {
+        await beforehand();
+        return provider.redeem(consent);
+      },
+      ({ company, user }) => [company, user].find(isFailure),
+    );
+    return redeemed && { ticket: await this.#keep(provider, consent, redeemed) };
+  }
+
+  async #keep(
+    provider: ConsentProvider,
+    consent: Consent,
+    { company, user }: Redeemed,
+  ): Promise<string | undefined> {
     if (company) await this.keepCompany(provider, consent.companyId, issued(company, false));
     if (!user) return undefined;
     const { token, userId } = issued(user, company !== null);
@@ -82,4 +110,8 @@ export class ConsentKeeper {
 function issued<T extends CompanyGrant | UserToken>(redeemed: T | Failure, isCompanyKept: boolean): T {
   if (redeemed.kind === 'issued') return redeemed;
   throw new RefusedConsent(redeemed, isCompanyKept);
+}
+
+function isFailure(redeemed: CompanyGrant | UserToken | Failure | null): redeemed is Failure {
+  return redeemed !== null && redeemed.kind !== 'issued';
 }

@@ -98,12 +98,8 @@ export class ConsentService {
     if (!isClaimed || path !== provider.callbackPath) throw BrowserError.mismatch(beginning);
     const { companyId, redirectPath, applicationId } = begun;
     const scopes = widened(provider.scopes, begun.scopes ?? []);
-    const redeemed = await this.kept.unlessBusy(provider, async () => {
-      if (!(await this.consumed.consume(state))) throw BrowserError.usedState(beginning);
-      return {
-        ticket: await this.#redeem(provider, { companyId, state, scopes, code, parameters }, beginning),
-      };
-    });
+    const consent = { companyId, state, scopes, code, parameters };
+    const redeemed = await this.#redeem(provider, consent, beginning);
     // Nothing was used up: the browser may ask again.
     if (!redeemed) throw BrowserError.busy();
     const { ticket } = redeemed;
@@ -123,14 +119,16 @@ export class ConsentService {
     return this.providers.byName(providerName)?.title ?? 'The other side';
   }
 
-  /** The ticket of a user's session, where there is one. */
+  /** The ticket of a user's session, where there is one; undefined where the provider is busy. */
   async #redeem(
     provider: ConsentProvider,
     consent: Consent,
     beginning: Beginning,
-  ): Promise<string | undefined> {
+  ): Promise<{ ticket: string | undefined } | undefined> {
     try {
-      return await this.kept.redeem(provider, consent);
+      return await this.kept.redeem(provider, consent, async () => {
+        if (!(await this.consumed.consume(consent.state))) throw BrowserError.usedState(beginning);
+      });
     } catch (error) {
       if (error instanceof ForeignAnswer) throw BrowserError.mismatch(beginning);
       if (!(error instanceof RefusedConsent)) throw error;

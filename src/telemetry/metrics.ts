@@ -42,6 +42,12 @@ export class Metrics {
     registers: [this.#registry],
   });
 
+  readonly #repeated = new Counter({
+    name: 'token_broker_writes_repeated_total',
+    help: 'Writes that the database had confirmed and a failover had forgotten, and that were written again',
+    registers: [this.#registry],
+  });
+
   constructor() {
     collectDefaultMetrics({ register: this.#registry });
   }
@@ -64,6 +70,10 @@ export class Metrics {
 
   clockSkewSeen(provider: string, seconds: number): void {
     this.#skew.set({ provider }, seconds);
+  }
+
+  writesRepeated(count: number): void {
+    this.#repeated.inc(count);
   }
 
   /** Everything, in Prometheus' text format. */

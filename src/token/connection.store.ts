@@ -3,11 +3,12 @@ import { Injectable } from '@nestjs/common';
 import { Database, type Run } from '../database/database.js';
 import type { UpstreamRevocation } from '../provider/token-provider.js';
 import type { Subject } from '../shared/ids.js';
-import { isLeased, ROTATION_DUE_S, type ClaimedConnection, type Connection } from './connection.js';
+import { isLeased, ROTATION_DUE_S, type Connection } from './connection.js';
 import { SQL } from './connection.sql.js';
 import { OUTSIDE_SQL } from './outside-change.sql.js';
-import type { AdoptedGrant, KeptRenewal, KeptToken, NotAdopted } from './kept-grant.js';
-import type { FailureSettlement } from './transition.js';
+import type { AdoptedGrant, NotAdopted } from './kept-grant.js';
+import { tokenValues } from './lease.store.js';
+import { RecentWrites } from './recent-writes.js';
 
 export interface ListFilter {
   readonly provider: string | null;
@@ -21,13 +22,13 @@ export interface ListFilter {
 
 const LOCK = { text: `select pg_advisory_xact_lock(hashtextextended($1, 0))` };
 
-/** All that changes `connections`. It stores and returns what is sealed, and opens nothing. */
+/** Connections, and what changes them from outside of the engine. It stores and returns what is sealed, and opens nothing. */
 @Injectable()
 export class ConnectionStore {
-  /** Names this process in the leases that it takes. */
-  readonly #owner = randomUUID();
-
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly recent: RecentWrites,
+  ) {}
 
   async findBySubject({ provider, companyId, locationId }: Subject): Promise<Connection | undefined> {
     const [row] =
@@ -56,73 +57,6 @@ export class ConnectionStore {
     ]);
   }
 
-  /** Takes the lease; undefined where it is held, or there is nothing to renew (any more), or a backoff is not over. */
-  async claim(
-    id: string,
-    wanting: number,
-    leaseS: number,
-    force: boolean,
-  ): Promise<ClaimedConnection | undefined> {
-    const [row] = await this.database.run<ClaimedConnection>(SQL.claim, [
-      id,
-      this.#owner,
-      leaseS,
-      wanting,
-      force,
-    ]);
-    return row;
-  }
-
-  /** Takes the leases of up to `limit` due connections of a provider. */
-  async claimDue(provider: string, leaseS: number, limit: number): Promise<ClaimedConnection[]> {
-    return this.database.run<ClaimedConnection>(SQL.claimDue, [provider, this.#owner, leaseS, limit]);
-  }
-
-  /** Takes the lease of one due connection, a random one. */
-  async claimAnyDue(provider: string, leaseS: number): Promise<ClaimedConnection[]> {
-    return this.database.run<ClaimedConnection>(SQL.claimAnyDue, [provider, this.#owner, leaseS, 1]);
-  }
-
-  /** Undefined where the fence says no: somebody changed the grant, or kept a newer token, meanwhile. */
-  async keepToken(claimed: ClaimedConnection, renewal: KeptRenewal): Promise<Connection | undefined> {
-    const [row] = await this.database.run<Connection>(SQL.keepToken, [
-      claimed.id,
-      claimed.leaseEpoch,
-      claimed.tokenVersion,
-      claimed.grantVersion,
-      ...tokenValues(renewal),
-      renewal.scopes,
-      renewal.sealedGrant,
-      renewal.refreshTokenKept,
-    ]);
-    return row;
-  }
-
-  /** Undefined where the lease is somebody else's by now. */
-  async keepFailure(claimed: ClaimedConnection, settled: FailureSettlement): Promise<Connection | undefined> {
-    const [row] = await this.database.run<Connection>(SQL.keepFailure, [
-      claimed.id,
-      claimed.leaseEpoch,
-      settled.status,
-      settled.statusReason,
-      settled.lastError,
-      settled.consecutiveFailures,
-      settled.refusals,
-      settled.unknownOutcome,
-      settled.renewInS,
-    ]);
-    return row;
-  }
-
-  /** Gives back a lease under which nothing was sent; `unknown` keeps what the holder before left open. */
-  async release(
-    claimed: ClaimedConnection,
-    unknown: ClaimedConnection['unknownOutcome'],
-  ): Promise<Connection | undefined> {
-    const [row] = await this.database.run<Connection>(SQL.release, [claimed.id, claimed.leaseEpoch, unknown]);
-    return row;
-  }
-
   /**
    * Keeps a grant from outside: makes the row or takes the one that is there for ever, and raises both fences. `seal`
    * gets the row as it was, locked, to whose id what is sealed is bound; null from it keeps the row as it is.
@@ -132,7 +66,7 @@ export class ConnectionStore {
     seal: (row: Connection) => AdoptedGrant | null,
   ): Promise<{ connection: Connection; created: boolean } | NotAdopted> {
     const { provider, companyId, locationId } = subject;
-    return this.database.transaction(async (run) => {
+    const adopted = await this.database.transaction(async (run) => {
       // One at a time per company, or two levels could each take the same credential and not see the other.
       await run(LOCK, [`adopt ${provider} ${companyId}`]);
       const inserted = await run<{ id: string }>(OUTSIDE_SQL.ensure, [
@@ -160,13 +94,11 @@ export class ConnectionStore {
           return 'kept_elsewhere';
         }
       }
-      const [connection] = await run<Connection>(
-        grant.token ? OUTSIDE_SQL.adoptToken : OUTSIDE_SQL.adoptGrant,
-        adoptedValues(row.id, grant),
-      );
-      if (!connection) throw new Error('the row that was just locked is gone');
-      return { connection, created: inserted.length > 0 };
+      return { connection: await adoptRow(run, row.id, grant), created: inserted.length > 0, grant };
     });
+    if (typeof adopted === 'string') return adopted;
+    this.#rememberAdopted(subject, adopted.connection, adopted.grant);
+    return adopted;
   }
 
   async isCredentialElsewhere(
@@ -189,13 +121,15 @@ export class ConnectionStore {
     prepare: (former: Connection, run: Run) => Promise<UpstreamRevocation['upstream']>,
     judged?: Connection,
   ): Promise<Connection | undefined> {
-    return this.database.transaction(async (run) => {
+    const revoked = await this.database.transaction(async (run) => {
       const [former] = await run<Connection>(OUTSIDE_SQL.lockById, [id]);
       if (!former || (judged && !isAsJudged(former, judged))) return undefined;
       if (former.status === 'revoked') return former;
       const upstream = await prepare(former, run);
       return (await run<Connection>(OUTSIDE_SQL.revoke, [id, reason, upstream]))[0];
     });
+    if (revoked) this.#rememberRevoked(revoked);
+    return revoked;
   }
 
   /** Notes what the provider was told; undefined where it is not revoked (any more). */
@@ -222,6 +156,17 @@ export class ConnectionStore {
     return (await this.database.run<Connection>(OUTSIDE_SQL.markSuspect, [id, version]))[0];
   }
 
+  /** Has all that was declared dead since then tried once more; how many those are. */
+  async revive(provider: string, since: Date): Promise<number> {
+    const [row] = await this.database.run<{ revived: number }>(OUTSIDE_SQL.revive, [provider, since]);
+    return row?.revived ?? 0;
+  }
+
+  /** Erases the secrets of grants that have been dead for so long that nobody will revive them; how many those were. */
+  async forgetDead(afterS: number): Promise<number> {
+    return (await this.database.run(OUTSIDE_SQL.forgetDead, [afterS])).length;
+  }
+
   /** Ends what nothing renews and has expired; those that it was. */
   async lapse(provider: string): Promise<Connection[]> {
     return this.database.run<Connection>(OUTSIDE_SQL.lapse, [provider]);
@@ -235,6 +180,40 @@ export class ConnectionStore {
   async markReported(id: string, version: number): Promise<void> {
     await this.database.run(SQL.markReported, [id, version]);
   }
+
+  /** A seller's consent, or what a person made, may not be to be had again. */
+  #rememberAdopted(subject: Subject, kept: Connection, grant: AdoptedGrant): void {
+    const { provider, companyId, locationId } = subject;
+    const { id, grantVersion } = kept;
+    this.recent.remember({
+      id,
+      isThere: (row) => row !== undefined && row.grantVersion >= grantVersion,
+      again: (sinceS) =>
+        this.database.transaction(async (run) => {
+          await run(OUTSIDE_SQL.ensure, [id, provider, companyId, locationId]);
+          const [row] = await run<Connection>(OUTSIDE_SQL.lockById, [id]);
+          if (!row || row.grantVersion >= grantVersion) return;
+          const token = grant.token && { ...grant.token, ageS: grant.token.ageS + sinceS };
+          await adoptRow(run, id, { ...grant, token });
+        }),
+    });
+  }
+
+  /** What was ended here must not come back. */
+  #rememberRevoked({ id, grantVersion, statusReason, upstreamRevocation }: Connection): void {
+    this.recent.remember({
+      id,
+      isThere: (row) => !row || row.status === 'revoked' || row.grantVersion >= grantVersion,
+      again: () => this.database.run(OUTSIDE_SQL.revoke, [id, statusReason, upstreamRevocation]),
+    });
+  }
+}
+
+async function adoptRow(run: Run, id: string, grant: AdoptedGrant): Promise<Connection> {
+  const statement = grant.token ? OUTSIDE_SQL.adoptToken : OUTSIDE_SQL.adoptGrant;
+  const [connection] = await run<Connection>(statement, adoptedValues(id, grant));
+  if (!connection) throw new Error('the row that was just locked is gone');
+  return connection;
 }
 
 function isAsJudged(row: Connection, judged: Connection): boolean {
@@ -247,9 +226,4 @@ function adoptedValues(id: string, grant: AdoptedGrant): unknown[] {
   values.push(grant.sharedExternally);
   if (!token) return values;
   return [...values, ...tokenValues(token), token.expiresAt, token.minted ? token.lifetimeS : null];
-}
-
-function tokenValues(token: KeptToken): unknown[] {
-  const { sealedToken, tokenType, fingerprint, ageS, lifetimeS, renewAfterS } = token;
-  return [sealedToken, tokenType, fingerprint, ageS, lifetimeS, renewAfterS];
 }

@@ -7,6 +7,7 @@ import type { Subject } from '../shared/ids.js';
 import { Problem, type ProblemCode } from '../shared/problem.js';
 import type { Secret } from '../shared/secret.js';
 import type { Connection } from './connection.js';
+import { Exchanges } from './exchanges.js';
 import { GrantKeeper } from './grant-keeper.js';
 import { ProofLimit } from './proof-limit.js';
 import { TokenRenewer } from './token-renewer.js';
@@ -18,6 +19,7 @@ export class CredentialService {
     private readonly registry: ProviderRegistry,
     private readonly keeper: GrantKeeper,
     private readonly limit: ProofLimit,
+    private readonly exchanges: Exchanges,
     private readonly renewer: TokenRenewer,
   ) {}
 
@@ -72,11 +74,13 @@ export class CredentialService {
     const proof = await this.limit.begin(caller.id);
     let isRefused = false;
     try {
-      const outcome = await provider.renew(grant, {
-        companyId: subject.companyId,
-        knownDialect: null,
-        beforeSending: () => undefined,
-      });
+      const context = { companyId: subject.companyId, knownDialect: null, beforeSending: () => undefined };
+      const outcome = await this.exchanges.run(
+        provider,
+        () => provider.renew(grant, context),
+        (answer) => (answer.kind === 'issued' ? undefined : answer),
+      );
+      if (!outcome) throw busy();
       if (outcome.kind === 'issued') return outcome.token;
       isRefused = isRefusal(outcome);
       throw asProblem(outcome);
@@ -84,6 +88,14 @@ export class CredentialService {
       await (isRefused ? this.limit.refuse(proof) : this.limit.forget(proof));
     }
   }
+}
+
+function busy(): Problem {
+  return new Problem(
+    'provider_unavailable',
+    'The provider is asked as much as it may be, and the credential could not be proven; nothing was changed.',
+    { retry_after: 5 },
+  );
 }
 
 function asProblem(outcome: Exclude<Outcome, { kind: 'issued' }>): Problem {

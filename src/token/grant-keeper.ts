@@ -8,8 +8,8 @@ import { renewAfter } from './calendar.js';
 import { isLiving, placeOf, type ClaimedConnection, type Connection } from './connection.js';
 import { ConnectionStore } from './connection.store.js';
 import type { KeptToken, NotAdopted } from './kept-grant.js';
-import { ProviderStateStore } from './provider-state.store.js';
-import type { FailureSettlement } from './transition.js';
+import { LeaseStore } from './lease.store.js';
+import { ProviderHealth } from './provider-health.js';
 
 /** The same token with little life left is asked for again after this many seconds at the soonest. */
 const SAME_TOKEN_LEAST_S = 10;
@@ -46,7 +46,8 @@ export interface OutsideGrant {
 export class GrantKeeper {
   constructor(
     private readonly store: ConnectionStore,
-    private readonly states: ProviderStateStore,
+    private readonly leases: LeaseStore,
+    private readonly health: ProviderHealth,
     private readonly vault: Vault,
     private readonly clock: Clock,
   ) {}
@@ -65,7 +66,7 @@ export class GrantKeeper {
   ): Promise<Connection | undefined> {
     const kept = this.#sealToken(provider, claimed, token);
     const isSame = kept.fingerprint === claimed.tokenFingerprint;
-    return this.store.keepToken(claimed, {
+    return this.leases.keepToken(claimed, {
       ...kept,
       renewAfterS:
         isSame && kept.renewAfterS !== null
@@ -106,18 +107,6 @@ export class GrantKeeper {
     return (await this.store.findById(id))?.status === 'revoked';
   }
 
-  async keepFailure(claimed: ClaimedConnection, settled: FailureSettlement): Promise<Connection | undefined> {
-    return this.store.keepFailure(claimed, settled);
-  }
-
-  /** Gives back a lease under which nothing was sent; `unknown` keeps what the holder before left open. */
-  async release(
-    claimed: ClaimedConnection,
-    unknown: ClaimedConnection['unknownOutcome'],
-  ): Promise<Connection | undefined> {
-    return this.store.release(claimed, unknown);
-  }
-
   /** Keeps a grant from outside, or says why not. */
   async adopt(
     provider: TokenProvider,
@@ -145,27 +134,14 @@ export class GrantKeeper {
         },
       };
     });
-    if (typeof adopted !== 'string' && token && mintedIn !== null) await this.markWorking(provider, mintedIn);
+    if (typeof adopted !== 'string' && token && mintedIn !== null)
+      await this.health.markWorking(provider, mintedIn);
     return adopted;
   }
 
   /** Is a credential that a person made kept at the company's other level, or a grant for anybody else at all? */
   async isKeptElsewhere(subject: Subject, credential: Secret, madeByHand: boolean): Promise<boolean> {
     return this.store.isCredentialElsewhere(subject, this.vault.fingerprint(credential), !madeByHand);
-  }
-
-  async markWorking(provider: TokenProvider, dialect: string): Promise<void> {
-    await this.states.markWorking(provider.name, dialect);
-  }
-
-  /** `credentials`: the fingerprint of those that were refused. */
-  async markMisconfigured(provider: TokenProvider, code: string, credentials: string): Promise<void> {
-    await this.states.markMisconfigured(provider.name, code, credentials);
-  }
-
-  /** Tells one set of client credentials from another. */
-  credentialsFingerprint(provider: TokenProvider): string {
-    return this.vault.fingerprint(provider.credentialsInForce());
   }
 
   /** What lies there; null also where it does not open, since a new consent is just what mends that. */

@@ -8,7 +8,7 @@ import { Interval } from '@nestjs/schedule';
 import { ProviderObservations } from '../provider/observations.js';
 import { ProviderRegistry } from '../provider/provider-registry.js';
 import { Clock } from '../shared/clock.js';
-import { GrantKeeper } from './grant-keeper.js';
+import { ProviderHealth } from './provider-health.js';
 import { ProviderStateStore } from './provider-state.store.js';
 
 /** Milliseconds between two writes: a row per provider that all replicas share takes no more. */
@@ -34,7 +34,7 @@ export class ObservationKeeper implements OnApplicationBootstrap, BeforeApplicat
     private readonly observations: ProviderObservations,
     private readonly registry: ProviderRegistry,
     private readonly states: ProviderStateStore,
-    private readonly keeper: GrantKeeper,
+    private readonly health: ProviderHealth,
     private readonly clock: Clock,
   ) {}
 
@@ -98,7 +98,7 @@ export class ObservationKeeper implements OnApplicationBootstrap, BeforeApplicat
   async #noteCredentials(): Promise<void> {
     for (const provider of this.registry.all()) {
       if (!provider.hasClientSecret) continue;
-      const fingerprint = this.keeper.credentialsFingerprint(provider);
+      const fingerprint = this.health.credentialsFingerprint(provider);
       if (this.#noted.get(provider.name) === fingerprint) continue;
       await this.states.seeCredentials(provider.name, fingerprint);
       this.#noted.set(provider.name, fingerprint);

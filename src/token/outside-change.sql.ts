@@ -137,6 +137,33 @@ export const OUTSIDE_SQL = {
            limit 1`,
   },
 
+  /** What was declared dead since $2 is looked at once more, by the schedule. $1 provider. */
+  revive: {
+    text: `with revived as (
+             update connections set renew_at = broker_now(), attempts = 0, updated_at = broker_now()
+             where provider = $1 and status = 'reauthorization_required' and sealed_grant is not null
+               and coalesce(died_at, updated_at) >= $2
+             returning 1)
+           select count(*)::integer as revived from revived`,
+  },
+
+  /** Those that died since $2. $1 provider. */
+  countDead: {
+    text: `select count(*)::integer as dead from connections
+           where provider = $1 and died_at >= $2 and status = 'reauthorization_required'`,
+  },
+
+  /**
+   * Erases what is sealed in grants that a seller gave and that have been dead for $1 seconds. A credential of a person's is
+   * still tried, and stays.
+   */
+  forgetDead: {
+    text: `update connections set sealed_grant = null, sealed_token = null, renew_at = null, updated_at = broker_now()
+           where died_at is not null and died_at < broker_now() - ${seconds('$1')} and renew_at is null
+             and status = 'reauthorization_required' and sealed_grant is not null
+           returning id`,
+  },
+
   /** Locked, so that what was sealed is known when it is erased. */
   lockById: { text: `select ${columns('c')} from connections c where c.id = $1 for update` },
 

@@ -49,6 +49,8 @@ export const FIRST_CLOSED_S = 1;
 export const MOST_CLOSED_S = 60;
 /** After a 429 that does not say how long. */
 export const RATE_LIMITED_S = 5;
+/** Seconds between two probes of a misconfigured provider: at most two calls each, so at most four a minute. */
+export const PROBE_EVERY_S = 30;
 /** Concurrency is freed by answers, which nobody can foretell. */
 const LOOK_AGAIN_S = 0.25;
 

@@ -1,12 +1,5 @@
 /** Every statement on `provider_states`. */
 export const SQL = {
-  find: {
-    name: 'provider_state',
-    text: `select renewal_dialect as "renewalDialect", status = 'misconfigured' as misconfigured,
-             paused_at is not null as paused
-           from provider_states where provider = $1`,
-  },
-
   /** $1 the names. A failure counts until the way there was seen to work again. */
   list: {
     name: 'providers_list',
@@ -14,24 +7,18 @@ export const SQL = {
              paused_at is not null as paused, rotation_observed as "rotationObserved",
              lifetime_observed_s as "lifetimeObservedS", clock_skew_s as "clockSkewS", last_error as "lastError",
              coalesce(last_error_at > coalesce(last_success_at, '-infinity'), false) as failing,
-             credentials_since as "credentialsSince"
+             credentials_since as "credentialsSince", mass_refused_at as "massRefusedAt",
+             case when closed_until > broker_now() then closed_because end as "leftAlone",
+             case when closed_until > broker_now() then closed_until end as "leftAloneUntil",
+             failures, call_window as "callWindow"
            from provider_states where provider = any($1::text[])`,
   },
 
   listHeldBack: {
     name: 'providers_held_back',
-    text: `select provider, status = 'misconfigured' as misconfigured, paused_at is not null as paused
-           from provider_states where status = 'misconfigured' or paused_at is not null order by provider`,
-  },
-
-  takeProbe: {
-    name: 'provider_take_probe',
-    text: `update provider_states set
-             probe_at = broker_now() + make_interval(secs => $3),
-             credentials_tried = array_remove(credentials_tried, $2) || $2::text
-           where provider = $1 and status = 'misconfigured'
-             and (probe_at <= broker_now() or not $2 = any(credentials_tried))
-           returning 1`,
+    text: `select provider, status = 'misconfigured' as misconfigured, paused_at is not null or mass_refused_at is not null as paused
+           from provider_states where status = 'misconfigured' or paused_at is not null or mass_refused_at is not null
+           order by provider`,
   },
 
   worked: {
@@ -46,14 +33,16 @@ export const SQL = {
 
   misconfigured: {
     name: 'provider_misconfigured',
-    text: `insert into provider_states as s
+    text: `with former as (select status from provider_states where provider = $1 for update)
+           insert into provider_states as s
              (provider, status, last_error, last_error_at, credentials_tried, probe_at)
            values ($1, 'misconfigured', $2, broker_now(), array[$3::text], broker_now() + make_interval(secs => $4))
            on conflict (provider) do update set
              status = 'misconfigured', last_error = excluded.last_error, last_error_at = excluded.last_error_at,
-             probe_at = excluded.probe_at,
+             probe_at = excluded.probe_at, call_window = 1,
              credentials_tried = array_remove(s.credentials_tried, $3::text) || $3::text,
-             updated_at = broker_now()`,
+             updated_at = broker_now()
+           returning (select status from former) is distinct from 'misconfigured' as "isNews"`,
   },
 
   /** Again changes nothing, and returns no row. */
@@ -63,9 +52,19 @@ export const SQL = {
            where s.paused_at is null returning 1`,
   },
 
+  /** Also ends a stop after mass refusals: somebody has looked, and what was refused until now counts no more. */
   resume: {
-    text: `update provider_states set paused_at = null, updated_at = broker_now()
-           where provider = $1 and paused_at is not null returning 1`,
+    text: `update provider_states set paused_at = null, mass_refused_at = null, call_window = 1,
+             refusals_counted_from = case when mass_refused_at is null then refusals_counted_from else broker_now() end,
+             updated_at = broker_now()
+           where provider = $1 and (paused_at is not null or mass_refused_at is not null) returning 1`,
+  },
+
+  /** Ends a stop after mass refusals, and no pause of an operator's. */
+  goOn: {
+    text: `update provider_states set mass_refused_at = null, call_window = 1, refusals_counted_from = broker_now(),
+             updated_at = broker_now()
+           where provider = $1 and mass_refused_at is not null`,
   },
 
   /**

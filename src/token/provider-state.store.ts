@@ -1,19 +1,25 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '../database/database.js';
 import type { ProviderNews } from '../provider/observations.js';
+import { PROBE_EVERY_S } from './pace.js';
 import { SQL } from './provider-state.sql.js';
 
-/** What all replicas know of a provider. */
-export interface ProviderState {
+/** What all replicas know of a provider, and what it was seen to do; null is: not seen yet. */
+export interface ObservedProvider {
   /** The dialect in which it last renewed; null while it never did. */
   readonly renewalDialect: string | null;
   readonly misconfigured: boolean;
   /** An operator has paused it. */
   readonly paused: boolean;
-}
-
-/** A provider's state with all that it was seen to do; null is: not seen yet. */
-export interface ObservedProvider extends ProviderState {
+  /** Since when nobody asks it because it refused too many connections. */
+  readonly massRefusedAt: Date | null;
+  /** Why nobody asks it for the moment, which ends by itself. */
+  readonly leftAlone: 'rate_limited' | 'unreachable' | null;
+  readonly leftAloneUntil: Date | null;
+  /** Failures of the way there, of one connection after another, since it last worked. */
+  readonly failures: number;
+  /** Calls that may be in flight for now; as many as its settings allow once it has worked a few times. */
+  readonly callWindow: number;
   readonly rotationObserved: 'none' | 'rotating' | null;
   /** Seconds; null also where its tokens never expire. */
   readonly lifetimeObservedS: number | null;
@@ -26,14 +32,6 @@ export interface ObservedProvider extends ProviderState {
   readonly credentialsSince: Date | null;
 }
 
-/** Whether a provider may be asked now. A misconfigured one is probed by one connection at a time. */
-export type Gate =
-  | { readonly kind: 'open'; readonly state: ProviderState }
-  | { readonly kind: 'probe'; readonly state: ProviderState }
-  | { readonly kind: 'closed'; readonly because: 'paused' | 'misconfigured' };
-
-/** Seconds between two probes of a misconfigured provider: at most two calls each, so at most four a minute. */
-const PROBE_EVERY_S = 30;
 /** A secret that nobody has used for this many others may come back as a new one. */
 const CREDENTIALS_REMEMBERED = 10;
 
@@ -41,6 +39,11 @@ const UNKNOWN: ObservedProvider = {
   renewalDialect: null,
   misconfigured: false,
   paused: false,
+  massRefusedAt: null,
+  leftAlone: null,
+  leftAloneUntil: null,
+  failures: 0,
+  callWindow: 1,
   rotationObserved: null,
   lifetimeObservedS: null,
   clockSkewS: null,
@@ -49,15 +52,10 @@ const UNKNOWN: ObservedProvider = {
   credentialsSince: null,
 };
 
-/** The only SQL on `provider_states`. */
+/** What is known of providers: `provider_states` but for the pace at which they are asked. */
 @Injectable()
 export class ProviderStateStore {
   constructor(private readonly database: Database) {}
-
-  async find(provider: string): Promise<ProviderState> {
-    const [state] = await this.database.run<ProviderState & Record<string, unknown>>(SQL.find, [provider]);
-    return state ?? UNKNOWN;
-  }
 
   /** What is known of each of these, by name; also of one of which nothing is. */
   async list(providers: readonly string[]): Promise<Map<string, ObservedProvider>> {
@@ -77,26 +75,15 @@ export class ProviderStateStore {
     };
   }
 
-  /**
-   * May this provider be asked? Not while it is paused. Where it is misconfigured, one caller every 30 s gets the probe,
-   * and at once the first that comes with other credentials.
-   */
-  async gate(provider: string, credentialsFingerprint: string): Promise<Gate> {
-    const state = await this.find(provider);
-    if (state.paused) return { kind: 'closed', because: 'paused' };
-    if (!state.misconfigured) return { kind: 'open', state };
-    const probe = await this.database.run(SQL.takeProbe, [provider, credentialsFingerprint, PROBE_EVERY_S]);
-    return probe.length > 0 ? { kind: 'probe', state } : { kind: 'closed', because: 'misconfigured' };
-  }
-
   /** It renewed in this dialect: it is well, and the dialect is remembered. A pause stays. */
   async markWorking(provider: string, dialect: string): Promise<void> {
     await this.database.run(SQL.worked, [provider, dialect]);
   }
 
-  /** It refuses our registration: nobody asks it until a probe tells otherwise. */
-  async markMisconfigured(provider: string, code: string, credentialsFingerprint: string): Promise<void> {
-    await this.database.run(SQL.misconfigured, [provider, code, credentialsFingerprint, PROBE_EVERY_S]);
+  /** It refuses our registration: nobody asks it until a probe tells otherwise. True where that is news. */
+  async markMisconfigured(provider: string, code: string, credentialsFingerprint: string): Promise<boolean> {
+    const values = [provider, code, credentialsFingerprint, PROBE_EVERY_S];
+    return (await this.database.run<{ isNews: boolean }>(SQL.misconfigured, values))[0]?.isNews === true;
   }
 
   /** True where it was not paused before. From the next look at the gate nobody claims anything of it. */
@@ -107,6 +94,11 @@ export class ProviderStateStore {
   /** True where it was paused. */
   async resume(provider: string): Promise<boolean> {
     return (await this.database.run(SQL.resume, [provider])).length > 0;
+  }
+
+  /** Asks it again after mass refusals; an operator's pause stays. */
+  async goOn(provider: string): Promise<void> {
+    await this.database.run(SQL.goOn, [provider]);
   }
 
   /** Writes down what was seen of one provider; `now` is monotonic. */

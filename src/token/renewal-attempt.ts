@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
-import { ProviderObservations } from '../provider/observations.js';
 import { ProviderRegistry } from '../provider/provider-registry.js';
 import {
   LeaseRanOut,
@@ -10,13 +9,14 @@ import {
 } from '../provider/token-provider.js';
 import { Clock } from '../shared/clock.js';
 import { Problem } from '../shared/problem.js';
-import { Metrics } from '../telemetry/metrics.js';
 import { VaultError } from '../vault/vault.js';
 import { placeOf, type ClaimedConnection, type Connection } from './connection.js';
 import { GrantKeeper } from './grant-keeper.js';
-import type { ProviderState } from './provider-state.store.js';
-import { leaseSeconds } from './renewal-gate.js';
-import { settleBeforeAsking, settleFailure, unknownAfter, type ProviderTraits } from './transition.js';
+import type { BegunCalls } from './calls-in-flight.js';
+import { FailureKeeper } from './failure-keeper.js';
+import { ProviderHealth } from './provider-health.js';
+import { leaseSeconds, type Room } from './room.js';
+import { settleBeforeAsking, unknownAfter, type ProviderTraits } from './transition.js';
 
 /** Milliseconds between tries to write down an answer while the database is away. */
 const REWRITE_MS = 500;
@@ -26,7 +26,8 @@ export interface Claim {
   readonly claimed: ClaimedConnection;
   /** Monotonic milliseconds right before the lease was asked for. */
   readonly claimedAt: number;
-  readonly state: ProviderState;
+  readonly room: Room;
+  readonly begun: BegunCalls;
 }
 
 /**
@@ -42,9 +43,9 @@ export class RenewalAttempt {
   constructor(
     private readonly registry: ProviderRegistry,
     private readonly keeper: GrantKeeper,
+    private readonly failures: FailureKeeper,
+    private readonly health: ProviderHealth,
     private readonly clock: Clock,
-    private readonly metrics: Metrics,
-    private readonly observations: ProviderObservations,
   ) {}
 
   /**
@@ -54,58 +55,49 @@ export class RenewalAttempt {
    * @param serveEarly gets the row as it will be, where a token has come and the database is away: those who wait for
    *   it are answered from memory while it is still being written
    */
-  async run(
-    { claimed, claimedAt, state }: Claim,
-    serveEarly: (connection: Connection) => void,
-  ): Promise<Connection | undefined> {
+  async run(claim: Claim, serveEarly: (connection: Connection) => void): Promise<Connection | undefined> {
+    const { claimed, claimedAt, room } = claim;
     const provider = this.registry.get(claimed.provider);
-    const early = settleBeforeAsking(claimed, traitsOf(provider));
-    if (early) return this.#written(claimed, () => this.keeper.keepFailure(claimed, early), early.lastError);
+    const traits = traitsOf(provider);
+    const early = settleBeforeAsking(claimed, traits);
+    if (early) return this.#written(claimed, () => this.failures.keep(claimed, early), early.lastError);
 
-    const credentials = this.keeper.credentialsFingerprint(provider);
-    const outcome = await this.#ask(provider, claimed, claimedAt, state);
+    const credentials = this.health.credentialsFingerprint(provider);
+    const outcome = await this.#ask(provider, claim);
     // The row's times are those of the claim; what follows counts from now.
     const now = new Date(claimed.now.getTime() + this.clock.monotonic() - claimedAt);
-    this.observations.renewalSettled(provider.name, outcome);
-    this.metrics.renewalSettled(provider.name, outcome.kind === 'issued' ? 'renewed' : outcome.code);
+    this.health.note(provider, outcome);
+    const keepHealth = (): Promise<void> =>
+      this.health.keep(provider, room, outcome, claimed.id, credentials);
     if (outcome.kind === 'issued') {
       const { token } = outcome;
-      return this.#keepToken(provider, { claimed, claimedAt, state }, token, () => {
-        serveEarly(this.keeper.preview(provider, claimed, token, now));
-      });
+      const write = async (): Promise<Connection | undefined> => {
+        const kept = await this.keeper.keepToken(provider, claimed, token);
+        await keepHealth();
+        return kept;
+      };
+      const whileAway = (): void => serveEarly(this.keeper.preview(provider, claimed, token, now));
+      return this.#keepToken(provider, claimed, token, () =>
+        this.#written(claimed, write, undefined, whileAway),
+      );
     }
     // Nothing was sent and nothing is known: the next holder starts as if this claim had not been.
     if (outcome.code === 'lease_ran_out')
-      return this.keeper.release(claimed, unknownAfter(claimed, traitsOf(provider)));
-    const settled = settleFailure({ ...claimed, now }, outcome, traitsOf(provider), Math.random);
-    if (outcome.kind === 'misconfigured' && !state.misconfigured) {
-      this.#logger.error(
-        `${provider.name}: refuses the broker's registration (${outcome.code}); probing until it does not`,
-      );
-    }
-    return this.#written(
-      claimed,
-      async () => {
-        if (outcome.kind === 'misconfigured') {
-          await this.keeper.markMisconfigured(provider, outcome.code, credentials);
-        }
-        return this.keeper.keepFailure(claimed, settled);
-      },
-      outcome.code,
-    );
+      return this.failures.release(claimed, unknownAfter(claimed, traits));
+    const write = async (): Promise<Connection | undefined> => {
+      await keepHealth();
+      return this.failures.settle({ ...claimed, now }, outcome, traits);
+    };
+    return this.#written(claimed, write, outcome.code);
   }
 
-  async #ask(
-    provider: TokenProvider,
-    claimed: ClaimedConnection,
-    claimedAt: number,
-    state: ProviderState,
-  ): Promise<Outcome> {
-    const lastSend = claimedAt + leaseSeconds(provider) * 1_000 - provider.settings.timeoutMs;
+  async #ask(provider: TokenProvider, { claimed, claimedAt, room }: Claim): Promise<Outcome> {
+    const { settings } = provider;
+    const lastSend = claimedAt + leaseSeconds(settings) * 1_000 - settings.timeoutMs;
     try {
       return await provider.renew(this.keeper.openGrant(claimed), {
         companyId: claimed.companyId,
-        knownDialect: state.renewalDialect,
+        knownDialect: room.renewalDialect,
         beforeSending: () => {
           if (this.clock.monotonic() > lastSend) throw new LeaseRanOut();
         },
@@ -126,19 +118,12 @@ export class RenewalAttempt {
 
   async #keepToken(
     provider: TokenProvider,
-    { claimed, state }: Claim,
+    claimed: ClaimedConnection,
     token: IssuedToken,
-    whileAway: () => void,
+    write: () => Promise<Connection | undefined>,
   ): Promise<Connection | undefined> {
-    const isNews = state.misconfigured || state.renewalDialect !== token.dialect;
-    if (state.misconfigured) this.#logger.log(`${provider.name}: accepts the broker again`);
     this.#tellAssumed(provider, token);
-    const write = async (): Promise<Connection | undefined> => {
-      const kept = await this.keeper.keepToken(provider, claimed, token);
-      if (isNews) await this.keeper.markWorking(provider, token.dialect);
-      return kept;
-    };
-    const kept = await this.#written(claimed, write, undefined, whileAway);
+    const kept = await write();
     if (!kept) {
       await this.#disown(provider, claimed, token).catch((error: unknown) => {
         const why = error instanceof Error ? error.message : 'unknown error';

@@ -4,12 +4,23 @@ import { ProviderRegistry } from '../provider/provider-registry.js';
 import type { TokenProvider } from '../provider/token-provider.js';
 import { Clock } from '../shared/clock.js';
 import { ConnectionStore } from './connection.store.js';
-import { RenewalGate } from './renewal-gate.js';
+import { bucketsOf } from './pace.js';
+import { RenewalClaims } from './renewal-claims.js';
 import { TokenRenewer } from './token-renewer.js';
 
 const TICK_MS = 1_000;
 /** What an orderly stop gives the renewals that are running, unless it is told otherwise. */
 const DRAIN_MS = 25_000;
+
+/** Free slots are filled once they are this part of those in use. */
+const SHARE_TO_CLAIM = 4;
+
+/** The looks at one provider. */
+interface Look {
+  running: Promise<void> | undefined;
+  again: boolean;
+  timer: NodeJS.Timeout | undefined;
+}
 
 /**
  * Renews what is due. Every replica ticks and there is no leader: each claims what it has free slots for and skips what
@@ -18,29 +29,32 @@ const DRAIN_MS = 25_000;
 @Injectable()
 export class RenewalSchedule {
   readonly #logger = new Logger('Schedule');
-  #ticking: Promise<void> | undefined;
-  #again = false;
+  readonly #looks = new Map<string, Look>();
   #isFailing = false;
   #stopped = false;
 
   constructor(
     private readonly registry: ProviderRegistry,
-    private readonly gate: RenewalGate,
+    private readonly claims: RenewalClaims,
     private readonly store: ConnectionStore,
     private readonly renewer: TokenRenewer,
     private readonly clock: Clock,
   ) {}
 
-  /** One look at the calendar. Ticks never overlap: one that is asked for meanwhile runs right after. */
+  /** One look at the calendar. Looks at one provider never overlap: one that is asked for meanwhile follows right after. */
   @Interval(TICK_MS)
   async tick(): Promise<void> {
-    if (this.#ticking) {
-      this.#again = true;
-      return;
+    const looks = this.registry.all().map((provider) => this.#lookAt(provider));
+    const failed = (await Promise.allSettled(looks)).find((look) => look.status === 'rejected');
+    if (failed) {
+      // Once for an outage, however long it lasts.
+      if (!this.#isFailing)
+        this.#logger.warn(`the calendar cannot be looked at: ${messageOf(failed.reason)}`);
+      this.#isFailing = true;
+    } else if (this.#isFailing) {
+      this.#logger.log('the calendar is looked at again');
+      this.#isFailing = false;
     }
-    this.#ticking = this.#look();
-    await this.#ticking;
-    this.#ticking = undefined;
   }
 
   /**
@@ -49,43 +63,56 @@ export class RenewalSchedule {
    */
   async stop(until = this.clock.monotonic() + DRAIN_MS): Promise<void> {
     this.#stopped = true;
-    await this.#ticking;
+    for (const { timer } of this.#looks.values()) clearTimeout(timer);
+    await Promise.allSettled([...this.#looks.values()].map(async ({ running }) => running));
     const left = await this.renewer.drain(until);
     if (left > 0) this.#logger.error(`${left} renewals were still running when the time to stop was up`);
   }
 
-  async #look(): Promise<void> {
-    try {
-      do {
-        this.#again = false;
-        for (const provider of this.registry.all()) {
-          if (!this.#stopped) await this.#claimFor(provider);
-        }
-      } while (this.#again && !this.#stopped);
-      if (this.#isFailing) this.#logger.log('the calendar is looked at again');
-      this.#isFailing = false;
-    } catch (error) {
-      // Once for an outage, however long it lasts.
-      if (!this.#isFailing) this.#logger.warn(`the calendar cannot be looked at: ${messageOf(error)}`);
-      this.#isFailing = true;
+  async #lookAt(provider: TokenProvider): Promise<void> {
+    const look: Look = this.#looks.get(provider.name) ?? {
+      running: undefined,
+      again: false,
+      timer: undefined,
+    };
+    this.#looks.set(provider.name, look);
+    if (look.running) {
+      look.again = true;
+      return look.running;
     }
+    clearTimeout(look.timer);
+    look.running = this.#look(provider, look).finally(() => (look.running = undefined));
+    return look.running;
   }
 
-  async #claimFor(provider: TokenProvider): Promise<void> {
-    if (!provider.renews) return this.#endLapsed(provider);
-    const slots = provider.settings.concurrency - this.renewer.countRunning(provider);
-    if (slots <= 0) return;
-    const gate = await this.gate.of(provider.name);
-    if (gate.kind === 'closed' || this.#stopped) return;
-    const claimedAt = this.clock.monotonic();
-    const claimed = gate.isProbe
-      ? await this.store.claimAnyDue(provider.name, gate.leaseS)
-      : await this.store.claimDue(provider.name, gate.leaseS, slots);
-    // A full hand means that there is more: whoever is done first looks for it at once.
-    const goOn = claimed.length === slots ? (): void => void this.tick() : (): void => undefined;
-    for (const connection of claimed) {
-      this.renewer.run({ claimed: connection, claimedAt, state: gate.state }).then(goOn, goOn);
-    }
+  async #look(provider: TokenProvider, look: Look): Promise<void> {
+    do {
+      look.again = false;
+      if (this.#stopped) return;
+      if (provider.renews) await this.#claimFor(provider, look);
+      else await this.#endLapsed(provider);
+    } while (look.again);
+  }
+
+  async #claimFor(provider: TokenProvider, look: Look): Promise<void> {
+    const { concurrency } = provider.settings;
+    const running = this.renewer.countRunning(provider);
+    const slots = concurrency - running;
+    // Claiming one at a time would cost as much as renewing it.
+    if (slots < Math.max(1, Math.min(concurrency, running) / SHARE_TO_CLAIM)) return;
+    const askedAt = this.clock.monotonic();
+    const { claims, room } = await this.claims.due(provider, slots);
+    // Whoever is done looks for more at once, where there is more.
+    const goOn = room
+      ? (): void => void this.#lookAt(provider).catch(() => undefined)
+      : (): void => undefined;
+    for (const claim of claims) this.renewer.run(claim).then(goOn, goOn);
+    if (!room || this.#stopped || claims.length === slots || room.closed !== null) return;
+    // The rest of what is due waits for the bucket, which is full again long before the next tick.
+    const { depth, perSecond } = bucketsOf(provider.settings).ordinary;
+    const full = askedAt + (1_000 * depth) / perSecond - this.clock.monotonic();
+    const waitMs = Math.max(1, claims.length > 0 ? full : room.waitS * 1_000);
+    if (waitMs < TICK_MS) look.timer = setTimeout(goOn, waitMs);
   }
 
   async #endLapsed(provider: TokenProvider): Promise<void> {

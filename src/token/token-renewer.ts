@@ -2,22 +2,21 @@ import { Injectable, Logger } from '@nestjs/common';
 import { Notifications } from '../database/notifications.js';
 import type { TokenProvider } from '../provider/token-provider.js';
 import { Clock } from '../shared/clock.js';
-import { Problem } from '../shared/problem.js';
 import { within } from '../shared/within.js';
 import { isLeased, type Connection } from './connection.js';
 import { ConnectionStore } from './connection.store.js';
 import { RenewalAttempt, type Claim } from './renewal-attempt.js';
-import { RenewalGate, type ClosedGate } from './renewal-gate.js';
+import { closedProblem } from './closed-provider.js';
+import { RenewalClaims } from './renewal-claims.js';
 
 /** How long a caller waits for a renewal, in milliseconds; the renewal itself goes on without it. */
 const CALLER_WAITS_MS = 10_000;
 /** A notification may be missed, so a waiter looks for itself this often. */
 const POLL_MS = 500;
-/** When to come back to a provider that nobody may ask now, in seconds. */
-const CLOSED_RETRY_AFTER_S = 30;
 
 /** Who wants a renewal: a caller keeps to backoffs, an operator to pauses, a probe to neither. */
 type Urgency = 'caller' | 'operator' | 'probe';
+const PASSES = { caller: 'nothing', operator: 'backoff', probe: 'everything' } as const;
 
 /**
  * The one door: whoever wants a newer token comes through here, and all who want one of the same connection share one
@@ -32,7 +31,7 @@ export class TokenRenewer {
   constructor(
     private readonly store: ConnectionStore,
     private readonly attempt: RenewalAttempt,
-    private readonly gate: RenewalGate,
+    private readonly claims: RenewalClaims,
     private readonly notifications: Notifications,
     private readonly clock: Clock,
   ) {}
@@ -69,7 +68,9 @@ export class TokenRenewer {
   async run(claim: Claim): Promise<Connection | undefined> {
     const { id, provider } = claim.claimed;
     return new Promise((resolve, reject) => {
-      const running = this.track(this.attempt.run(claim, resolve), provider);
+      const running = this.track(this.attempt.run(claim, resolve), provider).finally(() =>
+        this.claims.end(claim),
+      );
       running.then(resolve, reject);
       running.catch((error: unknown) =>
         this.#logger.error(`${id}: ${(error as Error | null)?.message ?? 'unknown error'}`),
@@ -123,21 +124,18 @@ export class TokenRenewer {
     let isFree = true;
     for (;;) {
       if (isFree) {
-        const gate =
-          urgency === 'probe'
-            ? await this.gate.forced(connection.provider)
-            : await this.gate.of(connection.provider);
-        if (gate.kind === 'closed') {
-          const row = await this.store.findById(connection.id);
-          if (row && row.tokenVersion > wanting) return row;
-          throw closed(connection, gate);
-        }
-        const claimedAt = this.clock.monotonic();
-        const claimed = await this.store.claim(connection.id, wanting, gate.leaseS, urgency !== 'caller');
-        if (claimed) {
-          const kept = await this.run({ claimed, claimedAt, state: gate.state });
+        const { claim, room } = await this.claims.one(connection, wanting, PASSES[urgency], until);
+        if (claim) {
+          const kept = await this.run(claim);
           return kept ?? this.store.findById(connection.id);
         }
+        if (room?.closed) {
+          const row = await this.store.findById(connection.id);
+          if (row && row.tokenVersion > wanting) return row;
+          throw closedProblem(connection, room.closed, room.waitS);
+        }
+        // It may be renewed, and there was no room for it: as many are renewed as the provider is to be asked for.
+        if (room) return undefined;
       }
       const change = this.notifications.changeOf(connection.id, POLL_MS);
       const row = await this.store.findById(connection.id);
@@ -148,20 +146,4 @@ export class TokenRenewer {
       isFree = !isLeased(row);
     }
   }
-}
-
-function closed({ id }: Connection, { because }: ClosedGate): Problem {
-  const extensions = { connection_id: id, retry_after: CLOSED_RETRY_AFTER_S };
-  if (because === 'paused') {
-    return new Problem(
-      'provider_unavailable',
-      'An operator has paused this provider, and the token in hand does not do: nothing is renewed until it is resumed.',
-      extensions,
-    );
-  }
-  return new Problem(
-    'provider_misconfigured',
-    "The provider refuses the broker's own client credentials; an operator has to correct them.",
-    extensions,
-  );
 }

@@ -3,22 +3,31 @@ import { DatabaseModule } from '../database/database.module.js';
 import { ProviderModule } from '../provider/provider.module.js';
 import { TelemetryModule } from '../telemetry/telemetry.module.js';
 import { VaultModule } from '../vault/vault.module.js';
+import { CallsInFlight } from './calls-in-flight.js';
 import { ConnectionCensus } from './connection-census.js';
 import { ConnectionController } from './connection.controller.js';
 import { ConnectionService } from './connection.service.js';
 import { ConnectionStore } from './connection.store.js';
 import { CredentialService } from './credential.service.js';
+import { Exchanges } from './exchanges.js';
+import { FailureKeeper } from './failure-keeper.js';
 import { GrantKeeper } from './grant-keeper.js';
+import { LeaseStore } from './lease.store.js';
 import { ObservationKeeper } from './observation-keeper.js';
 import { ProviderController } from './provider.controller.js';
+import { PaceStore } from './pace.store.js';
+import { ProviderHealth } from './provider-health.js';
 import { ProviderProbe } from './provider-probe.js';
 import { ProviderService } from './provider.service.js';
 import { ProviderStateStore } from './provider-state.store.js';
 import { OwedRevocationStore } from './owed-revocation.store.js';
+import { RevivalService } from './revival.service.js';
 import { RevocationService } from './revocation.service.js';
 import { ProofLimit } from './proof-limit.js';
+import { RecentWrites } from './recent-writes.js';
+import { RefusalStore } from './refusal.store.js';
 import { RenewalAttempt } from './renewal-attempt.js';
-import { RenewalGate } from './renewal-gate.js';
+import { RenewalClaims } from './renewal-claims.js';
 import { RenewalSchedule } from './renewal-schedule.js';
 import { TokenAnswers } from './token-answer.js';
 import { TokenController } from './token.controller.js';
@@ -29,11 +38,19 @@ import { TokenService } from './token.service.js';
   imports: [DatabaseModule, ProviderModule, TelemetryModule, VaultModule],
   controllers: [TokenController, ConnectionController, ProviderController],
   providers: [
+    RecentWrites,
     ConnectionStore,
     ProviderStateStore,
+    CallsInFlight,
+    PaceStore,
+    LeaseStore,
+    RefusalStore,
+    ProviderHealth,
     ProofLimit,
+    Exchanges,
     GrantKeeper,
-    RenewalGate,
+    FailureKeeper,
+    RenewalClaims,
     RenewalAttempt,
     TokenRenewer,
     RenewalSchedule,
@@ -43,6 +60,7 @@ import { TokenService } from './token.service.js';
     CredentialService,
     OwedRevocationStore,
     RevocationService,
+    RevivalService,
     ConnectionCensus,
     ObservationKeeper,
     ProviderProbe,
@@ -50,6 +68,7 @@ import { TokenService } from './token.service.js';
   ],
   exports: [
     ConnectionStore,
+    Exchanges,
     GrantKeeper,
     ProviderStateStore,
     RenewalSchedule,

@@ -90,6 +90,27 @@ export function settleFailure(
   }
 }
 
+/**
+ * Whether a refusal counts among those that say something of the provider: not that of a probe after a lost answer, which says
+ * where that answer went, and not another of a grant that is dead already.
+ */
+export function isCountedRefusal(
+  connection: ClaimedConnection,
+  failure: Failure,
+  provider: ProviderTraits,
+): boolean {
+  if (failure.kind !== 'grant_refused' && failure.kind !== 'grant_doubtful') return false;
+  // Nobody was asked.
+  if (failure.code === 'no_refresh_token') return false;
+  const isProbe = unknownAfter(connection, provider) !== null && !isResendSafe(connection, provider);
+  return !isProbe && connection.status !== 'reauthorization_required';
+}
+
+/** A refusal that is not believed, since too many others were refused: tried again once the provider is asked again. */
+export function holdBack(connection: ClaimedConnection, { code }: Failure): FailureSettlement {
+  return retry(connection, code, 0);
+}
+
 /** What is unknown once this attempt is over without a verdict on the grant. */
 export function unknownAfter(
   connection: ClaimedConnection,

@@ -1,7 +1,7 @@
 import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { ConnectionStore } from '../../src/token/connection.store.js';
+import { ProviderRegistry } from '../../src/provider/provider-registry.js';
 import { RenewalAttempt } from '../../src/token/renewal-attempt.js';
-import { RenewalGate } from '../../src/token/renewal-gate.js';
+import { RenewalClaims } from '../../src/token/renewal-claims.js';
 import { eventually, type Json } from '../support/http.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
 
@@ -186,15 +186,11 @@ describe('an answer that was lost', () => {
       await world.install(broker, '42');
       await world.advance(3_601);
       await crash();
-      const [store, attempt, gate] = [ConnectionStore, RenewalAttempt, RenewalGate].map((part) =>
-        broker.broker.app.get<unknown>(part),
-      ) as [ConnectionStore, RenewalAttempt, RenewalGate];
-      const open = await gate.of('fynd');
-      const claimed = await store.claim((await row()).id, 1, 20, false);
-      if (open.kind === 'closed' || !claimed) throw new Error('the connection could not be claimed');
-      expect(claimed.crashed).toBe(true);
-      const claim = { claimed, claimedAt: world.clock.monotonic() - 11_000, state: open.state };
-      await attempt.run(claim, () => undefined);
+      const { app } = broker.broker;
+      const { claims } = await app.get(RenewalClaims).due(app.get(ProviderRegistry).get('fynd'), 1);
+      if (!claims[0]?.claimed.crashed) throw new Error('the connection could not be claimed');
+      const claim = { ...claims[0], claimedAt: world.clock.monotonic() - 11_000 };
+      await app.get(RenewalAttempt).run(claim, () => undefined);
       expect(await renewals()).toBe(0);
       expect(await row()).toMatchObject({ lease_owner: null, unknown_outcome: 'crash' });
     });

@@ -1,0 +1,77 @@
+import { randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+
+/** A call that this process has begun; given back when it has ended. */
+export interface BegunCalls {
+  readonly provider: string;
+  readonly holder: string;
+}
+
+/** What this process tells the others of its calls to one provider. */
+interface Count {
+  /** Names the count; a new one begins where it is unknown what was counted. */
+  holder: string;
+  /** Calls under this name that have ended. */
+  ended: number;
+  /** How many of those the others know of. */
+  told: number;
+}
+
+/**
+ * How many calls of this process are over, which is what the replicas need to know of each other: those that have begun
+ * stand in the provider's row already. And whoever waits here for one to end.
+ */
+@Injectable()
+export class CallsInFlight {
+  readonly #counts = new Map<string, Count>();
+  readonly #waiting = new Map<string, (() => void)[]>();
+
+  /** What a statement that takes room is to tell. */
+  tell(provider: string): Readonly<Count> {
+    const count = this.#count(provider);
+    count.told = count.ended;
+    return { ...count };
+  }
+
+  /** What is over and nobody was told of, for want of a statement that took room; undefined where that is nothing. */
+  untold(provider: string): Readonly<Count> | undefined {
+    const count = this.#count(provider);
+    return count.told < count.ended ? this.tell(provider) : undefined;
+  }
+
+  /** A call is over; one of those who wait here for a place is woken. */
+  end({ provider, holder }: BegunCalls): void {
+    const count = this.#count(provider);
+    if (count.holder === holder) count.ended += 1;
+    this.#waiting.get(provider)?.shift()?.();
+  }
+
+  /** A statement was lost, and nobody knows whether it took room: what it took under this name ends with its time. */
+  doubt(provider: string): void {
+    this.#counts.delete(provider);
+  }
+
+  /** Resolves when a call of this process has ended, and after `seconds` at the latest. */
+  async nextEnd(provider: string, seconds: number): Promise<void> {
+    const waiting = this.#waiting.get(provider) ?? [];
+    this.#waiting.set(provider, waiting);
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
+        clearTimeout(timer);
+        resolve();
+      };
+      const timer = setTimeout(() => {
+        const place = waiting.indexOf(wake);
+        if (place >= 0) waiting.splice(place, 1);
+        resolve();
+      }, seconds * 1_000);
+      waiting.push(wake);
+    });
+  }
+
+  #count(provider: string): Count {
+    let count = this.#counts.get(provider);
+    if (!count) this.#counts.set(provider, (count = { holder: randomUUID(), ended: 0, told: 0 }));
+    return count;
+  }
+}

@@ -1,0 +1,182 @@
+import { columns, seconds, tellReplicas } from './connection-row.sql.js';
+import { ASKED, room, ROOM_COLUMNS, take } from './pace.sql.js';
+
+/** What a claim writes. Should nobody come back, the lease's end is also when the schedule looks at the row again. */
+const TAKE_LEASE = `
+  lease_owner = $2,
+  lease_until = broker_now() + ${seconds('$3')},
+  lease_epoch = c.lease_epoch + 1,
+  attempts = c.attempts + 1,
+  crashes = c.crashes + picked.crashed::int,
+  renew_at = broker_now() + ${seconds('$3')}`;
+
+const STAYS_PAUSED = `(c.status = 'paused' and $3 <> 'reauthorization_required')`;
+
+/** Nobody renews it; a lease that somebody did not come back from is free once those had time to who only lost the database. */
+const FREE = `(lease_until is null or lease_until <= broker_now()) and (lease_owner is null or $9)`;
+
+const DUE = `provider = $1 and renew_at <= broker_now() and sealed_grant is not null and ${FREE}`;
+
+/** A backlog of up to this many is sorted; a longer one is read in the order of its deadlines. */
+export const SHORT_BACKLOG = 500;
+
+/** What comes first: the living by their end, then what has no end, then the expired. */
+const BY_DEADLINE = `coalesce(expires_at <= broker_now(), false), expires_at, id`;
+
+/** Leases what was picked, for a provider in whose row there is room for it. */
+const leasePicked = (purpose: 'calendar' | 'caller'): string => `
+  used as (select count(*)::integer as calls from picked),
+  ${take(purpose)},
+  claimed as (
+    update connections c set ${TAKE_LEASE} from picked where c.id = picked.id
+    returning ${columns('c')}, picked.crashed)
+  select ${ROOM_COLUMNS}, used.calls as "taken", claimed.*
+  from used left join room on true left join claimed on true`;
+
+const candidate = (where: string, order: string, limit: string): string => `
+  select id, lease_owner is not null as crashed, expires_at from connections
+  where ${DUE} and ${where} order by ${order} limit ${limit} for update skip locked`;
+
+/**
+ * Statements by which a renewal begins and ends. Beginning takes room for the call in the provider's row, and both happen or
+ * neither does; $1 to $10 are those of ASKED.
+ */
+export const LEASE_SQL = {
+  /**
+   * One connection, for somebody who waits. $11 id, $12 the version that was too short, $13 force: also before a backoff is
+   * over, $14 whatever a pause says. One attempt is all that callers may cause: where it brought no new token, the calendar or a
+   * report opens the next.
+   */
+  claim: {
+    name: 'connection_claim',
+    text: `with ${ASKED},
+      free as materialized (
+        select id, lease_owner is not null as crashed from connections
+        where id = $11 and token_version <= $12 and sealed_grant is not null and ${FREE}
+          and (renew_at <= broker_now()
+            or (status in ('active', 'suspect') and ((consecutive_failures = 0 and attempts = 0) or $13))
+            or (status = 'reauthorization_required' and renew_at is not null and $13))
+        for update),
+      ${room('caller', 'exists (select from free)', '$14::boolean')},
+      picked as materialized (select free.* from free, room where room.calls > 0),
+      ${leasePicked('caller')}`,
+  },
+
+  /**
+   * Up to $11 that are due, those that expire soonest before others; what somebody else has locked is skipped. The end of a
+   * long backlog is not looked at.
+   */
+  claimDue: {
+    name: 'connection_claim_due',
+    text: `with ${ASKED},
+      head as materialized (
+        select id from connections where ${DUE} order by renew_at limit ${SHORT_BACKLOG} + 1),
+      backlog as materialized (select count(*) > ${SHORT_BACKLOG} as is_long from head),
+      ${room('calendar', 'exists (select from head)')},
+      places as materialized (
+        select is_long, case when probed then 0 else least($11::integer, calls) end as n from room, backlog),
+      short as materialized (${candidate(
+        `(select n > 0 and not is_long from places) and id in (select id from head)`,
+        BY_DEADLINE,
+        `(select n from places)`,
+      )}),
+      living as materialized (${candidate(
+        `(select n > 0 and is_long from places) and expires_at > broker_now()`,
+        `expires_at, id`,
+        `(select n from places)`,
+      )}),
+      endless as materialized (${candidate(
+        `(select is_long and n > (select count(*) from living) from places) and expires_at is null`,
+        `id`,
+        `(select n - (select count(*) from living) from places)`,
+      )}),
+      expired as materialized (${candidate(
+        `(select is_long and n > (select count(*) from living) + (select count(*) from endless) from places)
+           and expires_at <= broker_now()`,
+        `expires_at, id`,
+        `(select n - (select count(*) from living) - (select count(*) from endless) from places)`,
+      )}),
+      picked as materialized (
+        select * from short union all select * from living union all select * from endless union all select * from expired),
+      ${leasePicked('calendar')}`,
+  },
+
+  /** Any that is due: of a provider that is probed no single connection may be the only probe. */
+  claimProbe: {
+    name: 'connection_claim_probe',
+    text: `with ${ASKED},
+      due as materialized (select id from connections where ${DUE} order by random() limit 10),
+      ${room('calendar', 'exists (select from due)')},
+      picked as materialized (${candidate(
+        `(select calls > 0 from room) and id in (select id from due)`,
+        `random()`,
+        `1`,
+      )}),
+      ${leasePicked('calendar')}`,
+  },
+
+  /**
+   * Keeps a token. $2 epoch, $3 and $4 token and grant version of the claim: a holder whose lease is gone may keep its
+   * token only if nobody brought a newer one meanwhile; it then raises the epoch, so that a refusal which the present
+   * holder earns with the spent grant kills nothing.
+   */
+  keepToken: {
+    name: 'connection_keep_token',
+    text: `with kept as (
+             update connections c set
+               status = case when c.status = 'paused' then 'paused' else 'active' end,
+               status_reason = case when c.status = 'paused' then c.status_reason end,
+               last_error = null, consecutive_failures = 0, refusals = 0, crashes = 0, unknown_outcome = null,
+               died_at = null,
+               attempts = case when c.token_fingerprint is distinct from $7 then 0 else c.attempts end,
+               token_version = c.token_version + (c.token_fingerprint is distinct from $7)::int,
+               sealed_token = $5, token_type = $6, token_fingerprint = $7,
+               issued_at = broker_now() - ${seconds('$8')},
+               expires_at = broker_now() - ${seconds('$8')} + ${seconds('$9')},
+               renewed_lifetime_s = case when c.token_fingerprint is distinct from $7 then $9::double precision
+                                         else greatest(c.renewed_lifetime_s, $9::double precision) end,
+               renew_at = case when c.status <> 'paused' then broker_now() - ${seconds('$8')} + ${seconds('$10')} end,
+               last_renewed_at = broker_now(),
+               scopes = coalesce($11::text[], c.scopes),
+               sealed_grant = coalesce($12, c.sealed_grant),
+               refresh_token_kept = coalesce($13::boolean, c.refresh_token_kept),
+               lease_owner = null, lease_until = null,
+               lease_epoch = c.lease_epoch + (c.lease_epoch <> $2::bigint)::int,
+               updated_at = broker_now()
+             where c.id = $1 and c.status <> 'revoked'
+               and (c.lease_epoch = $2::bigint or (c.token_version = $3 and c.grant_version = $4))
+             returning ${columns('c')})
+           ${tellReplicas('kept')}`,
+  },
+
+  /** Keeps what a failure changes, under the fence. A pause that came meanwhile stays, unless the grant is dead. */
+  keepFailure: {
+    name: 'connection_keep_failure',
+    text: `with kept as (
+             update connections c set
+               status = case when ${STAYS_PAUSED} then 'paused' else $3 end,
+               status_reason = case when ${STAYS_PAUSED} then c.status_reason else $4 end,
+               last_error = $5, consecutive_failures = $6, refusals = $7, unknown_outcome = $8,
+               refused_at = case when $10 then broker_now() else c.refused_at end,
+               died_at = case when $3 <> 'reauthorization_required' then null else coalesce(c.died_at, broker_now()) end,
+               renew_at = case when not ${STAYS_PAUSED} then broker_now() + ${seconds('$9')} end,
+               lease_owner = null, lease_until = null, updated_at = broker_now()
+             where c.id = $1 and c.lease_epoch = $2::bigint
+             returning ${columns('c')})
+           ${tellReplicas('kept')}`,
+  },
+
+  /** Gives a lease back under which nothing was sent. What a former holder left unknown stays so. */
+  release: {
+    name: 'connection_release',
+    text: `with kept as (
+             update connections c set
+               lease_owner = null, lease_until = null, attempts = greatest(0, c.attempts - 1),
+               renew_at = case when c.status <> 'paused' then broker_now() end,
+               unknown_outcome = coalesce(c.unknown_outcome, $3),
+               updated_at = broker_now()
+             where c.id = $1 and c.lease_epoch = $2::bigint
+             returning ${columns('c')})
+           ${tellReplicas('kept')}`,
+  },
+} as const;

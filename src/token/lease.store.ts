@@ -1,0 +1,126 @@
+import { Injectable } from '@nestjs/common';
+import type { QueryResultRow } from 'pg';
+import { Database } from '../database/database.js';
+import type { BegunCalls } from './calls-in-flight.js';
+import type { ClaimedConnection, Connection } from './connection.js';
+import type { KeptRenewal, KeptToken } from './kept-grant.js';
+import { LEASE_SQL } from './lease.sql.js';
+import { PaceStore, type Asking } from './pace.store.js';
+import { RecentWrites } from './recent-writes.js';
+import { readRoom, type Room, type RoomRow } from './room.js';
+import type { FailureSettlement } from './transition.js';
+
+/** What came of asking for leases. `room` is undefined where nothing was free to be leased. */
+export interface Leased {
+  readonly room: Room | undefined;
+  readonly claimed: readonly ClaimedConnection[];
+  /** Under which name each of these calls is to be ended. */
+  readonly begun: BegunCalls;
+}
+
+type Row = RoomRow & Omit<ClaimedConnection, 'id'> & { readonly id: string | null } & QueryResultRow;
+
+/** A renewal's hold on its connection: taken with room for the call, and given back with every outcome, under the fence. */
+@Injectable()
+export class LeaseStore {
+  constructor(
+    private readonly database: Database,
+    private readonly pace: PaceStore,
+    private readonly recent: RecentWrites,
+  ) {}
+
+  /**
+   * Takes the lease of one connection, for somebody who waits: not where it is held, or there is nothing to renew (any more).
+   *
+   * @param pass what does not keep it from being renewed: nothing, a backoff, or a backoff and whatever closes the provider
+   */
+  async claim(
+    asking: Asking,
+    id: string,
+    wanting: number,
+    pass: 'nothing' | 'backoff' | 'everything',
+  ): Promise<Leased> {
+    return this.#lease(asking, LEASE_SQL.claim, [id, wanting, pass !== 'nothing', pass === 'everything']);
+  }
+
+  /** Takes the leases of up to `limit` due connections, those that expire soonest. */
+  async claimDue(asking: Asking, limit: number): Promise<Leased> {
+    return this.#lease(asking, LEASE_SQL.claimDue, [limit]);
+  }
+
+  /** Takes the lease of one due connection, a random one. */
+  async claimProbe(asking: Asking): Promise<Leased> {
+    return this.#lease(asking, LEASE_SQL.claimProbe, []);
+  }
+
+  /** Undefined where the fence says no: somebody changed the grant, or kept a newer token, meanwhile. */
+  async keepToken(claimed: ClaimedConnection, renewal: KeptRenewal): Promise<Connection | undefined> {
+    const { id, tokenVersion, grantVersion } = claimed;
+    const [row] = await this.database.run<Connection>(LEASE_SQL.keepToken, renewalValues(claimed, renewal));
+    if (row) {
+      this.recent.remember({
+        id,
+        isThere: (now) =>
+          !now ||
+          now.grantVersion !== grantVersion ||
+          now.tokenVersion > tokenVersion ||
+          now.tokenFingerprint === renewal.fingerprint,
+        again: (sinceS) => {
+          const older = { ...renewal, ageS: renewal.ageS + sinceS };
+          return this.database.run(LEASE_SQL.keepToken, renewalValues(claimed, older));
+        },
+      });
+    }
+    return row;
+  }
+
+  /** Undefined where the lease is somebody else's by now. */
+  async keepFailure(claimed: ClaimedConnection, settled: FailureSettlement): Promise<Connection | undefined> {
+    const values = failureValues(claimed, settled, false);
+    return (await this.database.run<Connection>(LEASE_SQL.keepFailure, values))[0];
+  }
+
+  /** Gives back a lease under which nothing was sent; `unknown` keeps what the holder before left open. */
+  async release(
+    claimed: ClaimedConnection,
+    unknown: ClaimedConnection['unknownOutcome'],
+  ): Promise<Connection | undefined> {
+    const values = [claimed.id, claimed.leaseEpoch, unknown];
+    return (await this.database.run<Connection>(LEASE_SQL.release, values))[0];
+  }
+
+  async #lease(
+    asking: Asking,
+    statement: (typeof LEASE_SQL)['claim' | 'claimDue' | 'claimProbe'],
+    values: readonly unknown[],
+  ): Promise<Leased> {
+    const { rows, begun } = await this.pace.asking<Row>(asking, statement, values);
+    const claimed = rows.filter((row): row is Row & ClaimedConnection => row.id !== null);
+    return { room: readRoom(rows[0]), claimed, begun };
+  }
+}
+
+function renewalValues(claimed: ClaimedConnection, renewal: KeptRenewal): unknown[] {
+  const { id, leaseEpoch, tokenVersion, grantVersion } = claimed;
+  const { scopes, sealedGrant, refreshTokenKept } = renewal;
+  const fence = [id, leaseEpoch, tokenVersion, grantVersion];
+  return [...fence, ...tokenValues(renewal), scopes, sealedGrant, refreshTokenKept];
+}
+
+/** The values of `keepFailure`. */
+export function failureValues(
+  claimed: ClaimedConnection,
+  settled: FailureSettlement,
+  isRefusal: boolean,
+): unknown[] {
+  const { status, statusReason, lastError, consecutiveFailures, refusals, unknownOutcome, renewInS } =
+    settled;
+  const values = [claimed.id, claimed.leaseEpoch, status, statusReason, lastError, consecutiveFailures];
+  return [...values, refusals, unknownOutcome, renewInS, isRefusal];
+}
+
+/** The values of a token, in the order in which statements take them. */
+export function tokenValues(token: KeptToken): unknown[] {
+  const { sealedToken, tokenType, fingerprint, ageS, lifetimeS, renewAfterS } = token;
+  return [sealedToken, tokenType, fingerprint, ageS, lifetimeS, renewAfterS];
+}

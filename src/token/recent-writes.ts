@@ -1,0 +1,127 @@
+import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { Database } from '../database/database.js';
+import { Notifications } from '../database/notifications.js';
+import { Clock } from '../shared/clock.js';
+import { Problem } from '../shared/problem.js';
+import { Metrics } from '../telemetry/metrics.js';
+import { columns } from './connection-row.sql.js';
+import type { Connection } from './connection.js';
+
+/** Something that was written to a connection, the database said so, and nobody else may know of it. */
+export interface RecentWrite {
+  readonly id: string;
+  /** Whether the row, as it is now, knows of it; undefined: there is no row. */
+  isThere(row: Connection | undefined): boolean;
+  /** Writes it again, under the fence, this many seconds after the first time. */
+  again(sinceS: number): Promise<unknown>;
+}
+
+/** What a standby may lag behind, in seconds. */
+const REMEMBERED_S = 60;
+/** Beyond this many, the oldest are forgotten: about 30 MB. */
+const MOST = 20_000;
+/** Others write again what they know first, too; what builds upon that is there a moment later. Milliseconds. */
+const ROUNDS_MS = [0, 2_000, 10_000];
+const CHUNK = 1_000;
+
+const FIND = { text: `select ${columns('c')} from connections c where c.id = any($1::uuid[])` };
+
+/**
+ * A failover may forget the last commits, where the standby was behind: a refresh token that was spent would come back. So
+ * each replica remembers what it has written, looks whether it is there each time that the database comes back, and
+ * writes it again, in order, where it is not.
+ */
+@Injectable()
+export class RecentWrites implements OnApplicationBootstrap {
+  readonly #logger = new Logger('Failover');
+  readonly #writes: { readonly at: number; readonly write: RecentWrite }[] = [];
+  #first = 0;
+  #checking = Promise.resolve();
+
+  constructor(
+    private readonly database: Database,
+    private readonly notifications: Notifications,
+    private readonly clock: Clock,
+    private readonly metrics: Metrics,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    const look = (): void => void this.#lookInRounds();
+    this.database.onReturn(look);
+    this.notifications.onReconnect(look);
+  }
+
+  remember(write: RecentWrite): void {
+    this.#writes.push({ at: this.clock.monotonic(), write });
+    this.#forgetOld();
+  }
+
+  /** Looks whether all that was written lately is there, and writes again what is not. Resolves to how much that was. */
+  async check(): Promise<number> {
+    let again = 0;
+    const run = this.#checking.then(async () => (again = await this.#check()));
+    this.#checking = run.then(
+      () => undefined,
+      () => undefined,
+    );
+    await run;
+    return again;
+  }
+
+  async #lookInRounds(): Promise<void> {
+    for (const ms of ROUNDS_MS) {
+      await new Promise((resolve) => setTimeout(resolve, ms).unref());
+      try {
+        await this.check();
+      } catch (error) {
+        // It is away again; that it is back will be told again.
+        if (error instanceof Problem) return;
+        this.#logger.error(`what was written lately could not be checked: ${messageOf(error)}`);
+      }
+    }
+  }
+
+  async #check(): Promise<number> {
+    this.#forgetOld();
+    const writes = this.#writes.slice(this.#first);
+    let again = 0;
+    for (let from = 0; from < writes.length; from += CHUNK) {
+      const chunk = writes.slice(from, from + CHUNK);
+      const rows = await this.database.run<Connection>(FIND, [
+        [...new Set(chunk.map(({ write }) => write.id))],
+      ]);
+      const found = new Map(rows.map((row) => [row.id, row]));
+      for (const { at, write } of chunk) {
+        // One that was just written again has changed the row for those that come after it.
+        if (write.isThere(found.get(write.id))) continue;
+        await write.again((this.clock.monotonic() - at) / 1_000);
+        again += 1;
+        const [now] = await this.database.run<Connection>(FIND, [[write.id]]);
+        if (now) found.set(now.id, now);
+        if (!write.isThere(now))
+          this.#logger.error(`${write.id}: a write was forgotten and does not fit any more`);
+      }
+    }
+    if (again > 0) {
+      this.metrics.writesRepeated(again);
+      this.#logger.warn(`the database had forgotten ${again} of the last writes; they are written again`);
+    }
+    return again;
+  }
+
+  #forgetOld(): void {
+    const since = this.clock.monotonic() - REMEMBERED_S * 1_000;
+    const writes = this.#writes;
+    while (this.#first < writes.length && (writes[this.#first]?.at ?? 0) < since) this.#first += 1;
+    this.#first = Math.max(this.#first, writes.length - MOST);
+    // In steps, since taking one from the front of a long array at every write would be slow.
+    if (this.#first > CHUNK) {
+      writes.splice(0, this.#first);
+      this.#first = 0;
+    }
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'unknown error';
+}

@@ -1,0 +1,107 @@
+import { Injectable } from '@nestjs/common';
+import { ProviderRegistry } from '../provider/provider-registry.js';
+import type { TokenProvider } from '../provider/token-provider.js';
+import { Clock } from '../shared/clock.js';
+import { CallsInFlight } from './calls-in-flight.js';
+import type { Connection } from './connection.js';
+import { LeaseStore, type Leased } from './lease.store.js';
+import { ProviderHealth } from './provider-health.js';
+import type { Claim } from './renewal-attempt.js';
+import type { Room } from './room.js';
+
+/** What came of claiming one connection. */
+export interface SingleClaim {
+  readonly claim: Claim | undefined;
+  readonly room: Room | undefined;
+}
+
+/** What came of a look at what is due. */
+export interface DueClaims {
+  readonly claims: readonly Claim[];
+  /** Undefined where nothing is due. */
+  readonly room: Room | undefined;
+}
+
+/** A wait that is over before it begins would ask again in vain. */
+const LEAST_WAIT_S = 0.002;
+
+/** The right to renew: a lease on the connection, and room at its provider, both or neither. */
+@Injectable()
+export class RenewalClaims {
+  /** By provider, the last of those who wait here for room. */
+  readonly #lines = new Map<string, Promise<unknown>>();
+
+  constructor(
+    private readonly registry: ProviderRegistry,
+    private readonly leases: LeaseStore,
+    private readonly health: ProviderHealth,
+    private readonly calls: CallsInFlight,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Claims one connection, waiting for room at its provider until `until` (monotonic). Without a claim, `room` tells why there
+   * is none, and is undefined where the connection itself is not free. Throws Problem `provider_not_found`.
+   */
+  async one(
+    { id, provider }: Connection,
+    wanting: number,
+    pass: 'nothing' | 'backoff' | 'everything',
+    until: number,
+  ): Promise<SingleClaim> {
+    const asking = this.health.asking(this.registry.get(provider));
+    const attempt = async (): Promise<SingleClaim> => {
+      const claimedAt = this.clock.monotonic();
+      const leased = await this.leases.claim(asking, id, wanting, pass);
+      return { claim: claimsOf(leased, claimedAt)[0], room: leased.room };
+    };
+    if (pass === 'everything') return attempt();
+    const first = this.#lines.has(provider) ? undefined : await attempt();
+    if (first && isDecided(first)) return first;
+    // The first in line asks for all: if each did, most would ask in vain, and all the time.
+    return this.#afterThoseBefore(provider, async () => {
+      for (;;) {
+        const next = await attempt();
+        if (isDecided(next) || this.clock.monotonic() >= until) return next;
+        await this.calls.nextEnd(provider, Math.max(next.room?.waitS ?? 0, LEAST_WAIT_S));
+      }
+    });
+  }
+
+  /** Claims up to `limit` of what is due; one, and any, where the provider is being probed. */
+  async due(provider: TokenProvider, limit: number): Promise<DueClaims> {
+    const asking = this.health.asking(provider);
+    const claimedAt = this.clock.monotonic();
+    let leased = await this.leases.claimDue(asking, limit);
+    if (leased.room?.probed && leased.room.calls > 0) leased = await this.leases.claimProbe(asking);
+    return { claims: claimsOf(leased, claimedAt), room: leased.room };
+  }
+
+  /** A claim is over, whatever came of it: its place is free. */
+  end({ begun }: Claim): void {
+    this.calls.end(begun);
+  }
+
+  async #afterThoseBefore<T>(provider: string, work: () => Promise<T>): Promise<T> {
+    const turn = (this.#lines.get(provider) ?? Promise.resolve()).then(work);
+    const line = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#lines.set(provider, line);
+    try {
+      return await turn;
+    } finally {
+      if (this.#lines.get(provider) === line) this.#lines.delete(provider);
+    }
+  }
+}
+
+function claimsOf({ claimed, room, begun }: Leased, claimedAt: number): Claim[] {
+  return room ? claimed.map((connection) => ({ claimed: connection, claimedAt, room, begun })) : [];
+}
+
+/** Waiting for room would change nothing. */
+function isDecided({ claim, room }: SingleClaim): boolean {
+  return claim !== undefined || room === undefined || room.closed !== null;
+}
