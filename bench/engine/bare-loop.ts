@@ -1,4 +1,5 @@
 import { Agent, request } from 'node:http';
+import process from 'node:process';
 import { Pool } from 'pg';
 
 /**
@@ -8,6 +9,8 @@ import { Pool } from 'pg';
 export interface BareOrder {
   readonly databaseUrl: string;
   readonly tokenUrl: string;
+  /** The companies from 1 to this one. */
+  readonly count: number;
   readonly concurrency: number;
 }
 
@@ -24,18 +27,22 @@ const UPDATE = {
 /** Bytes that a seal adds to a token. */
 const SEAL_BYTES = 45;
 
-async function run({ databaseUrl, tokenUrl, concurrency }: BareOrder): Promise<void> {
+async function run({ databaseUrl, tokenUrl, count, concurrency }: BareOrder): Promise<void> {
   const pool = new Pool({ connectionString: databaseUrl, max: 20 });
   const agent = new Agent({ keepAlive: true, maxSockets: concurrency });
   const { rows } = await pool.query<{ id: string; company_id: string }>(
-    'select id, company_id from bare_connections order by id',
+    'select id, company_id from bare_connections where company_id::integer <= $1 order by id',
+    [count],
   );
   let next = 0;
   const work = async (): Promise<void> => {
     for (let row = rows[next++]; row; row = rows[next++]) {
       const token = await post(agent, tokenUrl, row.company_id);
       const sealed = Buffer.concat([Buffer.from(token), Buffer.alloc(SEAL_BYTES)]);
-      await pool.query({ ...UPDATE, values: [row.id, sealed, row.id.slice(0, 24), 2_160 + Math.random() * 720] });
+      await pool.query({
+        ...UPDATE,
+        values: [row.id, sealed, row.id.slice(0, 24), 2_160 + Math.random() * 720],
+      });
     }
   };
   await Promise.all(Array.from({ length: concurrency }, work));
@@ -45,7 +52,10 @@ async function run({ databaseUrl, tokenUrl, concurrency }: BareOrder): Promise<v
 
 function post(agent: Agent, url: string, name: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const body = JSON.stringify({ username: `store-${name}`, password: 'test-secret-of-the-bare-loop-012345678' });
+    const body = JSON.stringify({
+      username: `store-${name}`,
+      password: 'test-secret-of-the-bare-loop-012345678',
+    });
     const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
     const sent = request(url, { method: 'POST', agent, headers }, (answer) => {
       const chunks: Buffer[] = [];

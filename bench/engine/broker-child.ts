@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { env, execPath } from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Surroundings, variablesOf } from './surroundings.js';
@@ -27,10 +28,10 @@ export class BrokerChild {
   }
 
   /** Resolves when it listens. @param nodeOptions flags of Node, for a profile */
-  static async start(surroundings: Surroundings, nodeOptions: readonly string[] = [], program = PROGRAM): Promise<BrokerChild> {
+  static async start(surroundings: Surroundings, nodeOptions: readonly string[] = []): Promise<BrokerChild> {
     const broker = new BrokerChild(
-      spawn(process.execPath, [...nodeOptions, program], {
-        env: { PATH: process.env['PATH'], ...variablesOf(surroundings) },
+      spawn(execPath, [...nodeOptions, PROGRAM], {
+        env: { PATH: env['PATH'], ...variablesOf(surroundings) },
         stdio: ['ignore', 'pipe', 'pipe'],
       }),
     );
@@ -41,7 +42,7 @@ export class BrokerChild {
     return broker;
   }
 
-  /** As its metrics say; undefined once it has ended. */
+  /** As its metrics say. Throws once it has ended. */
   async vitals(): Promise<Vitals> {
     if (this.#hasEnded) throw new Error(`the broker has ended:\n${this.#output}`);
     const text = await (await fetch(`http://${this.#opsAddress}/metrics`)).text();

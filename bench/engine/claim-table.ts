@@ -1,3 +1,4 @@
+import { Client } from 'pg';
 import type { ClaimedConnection } from '#broker/token/connection.js';
 import { Claimant } from './claimant.js';
 import { CLAIM_SQL } from './claim.sql.js';
@@ -17,22 +18,28 @@ export class ClaimTable {
   #picked = '';
   #claimed: readonly ClaimedConnection[] = [];
 
-  private constructor(private readonly insides: Insides) {
+  private constructor(
+    private readonly insides: Insides,
+    /** Without the time limit of the broker's statements. */
+    private readonly client: Client,
+  ) {
     this.#claimant = new Claimant(insides);
   }
 
   static async open({ folder, simulatorUrl, database }: Stage, name: string): Promise<ClaimTable> {
     const databaseUrl = await database(name);
-    return new ClaimTable(await Insides.open({ folder, databaseUrl, simulatorUrl, caps: CAPS }));
+    const client = new Client({ connectionString: databaseUrl });
+    await client.connect();
+    return new ClaimTable(await Insides.open({ folder, databaseUrl, simulatorUrl, caps: CAPS }), client);
   }
 
   async fill(rows: number, tell: (done: number) => void): Promise<void> {
     for (; this.#rows < rows; tell(this.#rows)) {
       const until = Math.min(rows, this.#rows + CHUNK);
-      await this.insides.database.run(CLAIM_SQL.fill, [PROVIDER, this.#rows + 1, until]);
+      await this.client.query(CLAIM_SQL.fill.text, [PROVIDER, this.#rows + 1, until]);
       this.#rows = until;
     }
-    await this.insides.database.run(CLAIM_SQL.wideOpen, [PROVIDER, CAPS.concurrency]);
+    await this.client.query(CLAIM_SQL.wideOpen.text, [PROVIDER, CAPS.concurrency]);
     await this.#settle();
   }
 
@@ -52,7 +59,7 @@ export class ClaimTable {
   async makeSomeDue(count: number): Promise<void> {
     const companies = new Set<string>();
     while (companies.size < Math.min(count, this.#rows)) companies.add(this.#anyCompany());
-    await this.insides.database.run(CLAIM_SQL.makeSomeDue, [PROVIDER, [...companies]]);
+    await this.client.query(CLAIM_SQL.makeSomeDue.text, [PROVIDER, [...companies]]);
   }
 
   /** As the schedule claims; how many it got. */
@@ -63,11 +70,11 @@ export class ClaimTable {
 
   /** Any one, for a claim of its own. */
   async pickOne(): Promise<void> {
-    const [row] = await this.insides.database.run<{ id: string }>(CLAIM_SQL.find, [
+    const { rows } = await this.client.query<{ id: string }>(CLAIM_SQL.find.text, [
       PROVIDER,
       this.#anyCompany(),
     ]);
-    this.#picked = row?.id ?? '';
+    this.#picked = rows[0]?.id ?? '';
   }
 
   /** As somebody claims who waits for the picked one; how many it got. */
@@ -79,11 +86,12 @@ export class ClaimTable {
   /** As a renewal leaves them: no lease, a new end, and at the back of the queue. A backlog stays as long. */
   async giveBack(): Promise<void> {
     if (this.#claimed.length === 0) return;
-    await this.insides.database.run(CLAIM_SQL.giveBack, [this.#claimed.map(({ id }) => id), this.#isBacklog]);
+    await this.client.query(CLAIM_SQL.giveBack.text, [this.#claimed.map(({ id }) => id), this.#isBacklog]);
     this.#claimed = [];
   }
 
   async close(): Promise<void> {
+    await this.client.end();
     await this.insides.close();
   }
 
@@ -91,15 +99,14 @@ export class ClaimTable {
     return String(1 + Math.floor(Math.random() * this.#rows));
   }
 
-  /** In chunks: no statement of a broker may take longer than 10 s. */
   async #change(statement: { readonly text: string }): Promise<void> {
     for (let done = 0; done < this.#rows; done += CHUNK) {
-      await this.insides.database.run(statement, [done + 1, done + CHUNK]);
+      await this.client.query(statement.text, [done + 1, done + CHUNK]);
     }
     await this.#settle();
   }
 
   async #settle(): Promise<void> {
-    await this.insides.database.run({ text: 'vacuum analyze connections' });
+    await this.client.query('vacuum analyze connections');
   }
 }

@@ -46,7 +46,9 @@ export const CLAIM_SQL = {
            where provider = $1 and company_id = any($2::text[]) and location_id is null`,
   },
 
-  find: { text: `select id from connections where provider = $1 and company_id = $2 and location_id is null` },
+  find: {
+    text: `select id from connections where provider = $1 and company_id = $2 and location_id is null`,
+  },
 
   /** $1 ids, $2 whether they are due again at once. */
   giveBack: {

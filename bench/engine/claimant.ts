@@ -37,7 +37,7 @@ export class Claimant {
 
   /** What is over is told with the next claim. */
   #over({ claimed, begun }: Leased): readonly ClaimedConnection[] {
-    for (const _ of claimed) this.#calls.end(begun);
+    claimed.forEach(() => this.#calls.end(begun));
     return claimed;
   }
 }

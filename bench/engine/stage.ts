@@ -11,7 +11,7 @@ export interface Stage {
   readonly folder: string;
   readonly simulatorUrl: string;
   /** Makes an empty database; resolves to its URL. */
-  database(name: string): Promise<string>;
+  readonly database: (name: string) => Promise<string>;
 }
 
 /** Runs with a stage, and takes it down. @param durable whether a commit waits for the disk, as in production */
