@@ -20,8 +20,10 @@ const DUE = `provider = $1 and renew_at <= broker_now() and sealed_grant is not 
 /** A backlog of up to this many is sorted; a longer one is read in the order of its deadlines. */
 export const SHORT_BACKLOG = 500;
 
-/** What comes first: the living by their end, then what has no end, then the expired. */
-const BY_DEADLINE = `coalesce(expires_at <= broker_now(), false), expires_at, id`;
+/** The same as `compareDue`: the living by their end, then what has no end, then the expired, by how long they have been due. */
+const BY_DEADLINE = `
+  case when expires_at > broker_now() then 0 when expires_at is null then 1 else 2 end,
+  case when expires_at > broker_now() then expires_at else renew_at end, id`;
 
 /** Leases what was picked, for a provider in whose row there is room for it. */
 const leasePicked = (purpose: 'calendar' | 'caller'): string => `
@@ -57,7 +59,7 @@ export const LEASE_SQL = {
             or (status in ('active', 'suspect') and ((consecutive_failures = 0 and attempts = 0) or $13))
             or (status = 'reauthorization_required' and renew_at is not null and $13))
         for update),
-      ${room('caller', 'exists (select from free)', '$14::boolean')},
+      ${room('caller', 'exists (select from free)', '$13::boolean', '$14::boolean')},
       picked as materialized (select free.* from free, room where room.calls > 0),
       ${leasePicked('caller')}`,
   },
@@ -87,13 +89,13 @@ export const LEASE_SQL = {
       )}),
       endless as materialized (${candidate(
         `(select is_long and n > (select count(*) from living) from places) and expires_at is null`,
-        `id`,
+        `renew_at, id`,
         `(select n - (select count(*) from living) from places)`,
       )}),
       expired as materialized (${candidate(
         `(select is_long and n > (select count(*) from living) + (select count(*) from endless) from places)
            and expires_at <= broker_now()`,
-        `expires_at, id`,
+        `renew_at, id`,
         `(select n - (select count(*) from living) - (select count(*) from endless) from places)`,
       )}),
       picked as materialized (

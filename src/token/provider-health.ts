@@ -4,7 +4,8 @@ import type { Outcome, TokenProvider } from '../provider/token-provider.js';
 import type { Failure } from '../provider/verdict.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { Vault } from '../vault/vault.js';
-import { RATE_LIMITED_S } from './pace.js';
+import type { BegunCalls } from './calls-in-flight.js';
+import { rateLimitedSeconds } from './pace.js';
 import { PaceStore, type Asking } from './pace.store.js';
 import { ProviderStateStore } from './provider-state.store.js';
 import type { Room } from './room.js';
@@ -40,6 +41,16 @@ export class ProviderHealth {
     return this.vault.fingerprint(provider.credentialsInForce());
   }
 
+  /** A call is over, and its place free. */
+  end(begun: BegunCalls, room: Room): void {
+    this.pace.end(begun, room.pressed);
+  }
+
+  /** Nothing is to be done here: tells the other replicas so, where they do not know it yet. */
+  async rest({ name }: TokenProvider): Promise<void> {
+    await this.pace.tellEnded(name);
+  }
+
   /** Counts an outcome, as soon as it is there. */
   note(provider: TokenProvider, outcome: Outcome): void {
     this.observations.renewalSettled(provider.name, outcome);
@@ -57,7 +68,7 @@ export class ProviderHealth {
     connectionId: string,
     credentials: string,
   ): Promise<void> {
-    if (outcome.kind === 'unavailable') return this.#keepFailure(provider, outcome, connectionId);
+    if (outcome.kind === 'unavailable') return this.#keepFailure(provider, room, outcome, connectionId);
     if (outcome.kind === 'misconfigured') {
       if (await this.states.markMisconfigured(provider.name, outcome.code, credentials)) {
         this.#logger.error(
@@ -72,7 +83,7 @@ export class ProviderHealth {
     }
     // A verdict on a grant is as good a sign as a token, unless it was ours and nobody was asked.
     const wasAsked = outcome.kind === 'issued' || !OURS.has(outcome.code);
-    if (room.pressed && wasAsked) await this.pace.worked(provider.settings);
+    if (room.pressed && wasAsked) await this.pace.worked(provider.settings, room);
   }
 
   /** Something was minted in this dialect: it takes our registration. */
@@ -85,26 +96,27 @@ export class ProviderHealth {
     if (failure?.kind === 'unavailable' && failure.code === 'rate_limited') {
       return this.#keepRateLimit(provider, failure.retryAfterSeconds);
     }
-    if (room.pressed && !failure) await this.pace.worked(provider.settings);
+    if (room.pressed && !failure) await this.pace.worked(provider.settings, room);
   }
 
   /** It said that it is asked too often. */
   async #keepRateLimit({ settings }: TokenProvider, retryAfterS: number | null): Promise<void> {
-    const seconds = Math.max(1, retryAfterS ?? RATE_LIMITED_S);
+    const seconds = rateLimitedSeconds(retryAfterS);
+    if (!(await this.pace.rateLimited(settings, seconds))) return;
     this.#logger.warn(
       `${settings.name}: too many requests (429); nobody asks it for ${Math.ceil(seconds)} s`,
     );
-    await this.pace.rateLimited(settings, seconds);
   }
 
   async #keepFailure(
     provider: TokenProvider,
+    room: Room,
     { code, retryAfterSeconds }: Extract<Outcome, { kind: 'unavailable' }>,
     connectionId: string,
   ): Promise<void> {
     if (OURS.has(code)) return;
     if (code === 'rate_limited') return this.#keepRateLimit(provider, retryAfterSeconds);
-    if (await this.pace.failed(provider.settings, connectionId)) {
+    if (await this.pace.failed(provider.settings, connectionId, room)) {
       this.#logger.warn(`${provider.name}: fails again and again (${code}); left alone for a moment`);
     }
   }

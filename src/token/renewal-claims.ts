@@ -8,6 +8,7 @@ import { LeaseStore, type Leased } from './lease.store.js';
 import { ProviderHealth } from './provider-health.js';
 import type { Claim } from './renewal-attempt.js';
 import type { Room } from './room.js';
+import { WaitingLines } from './waiting-lines.js';
 
 /** What came of claiming one connection. */
 export interface SingleClaim {
@@ -28,8 +29,7 @@ const LEAST_WAIT_S = 0.002;
 /** The right to renew: a lease on the connection, and room at its provider, both or neither. */
 @Injectable()
 export class RenewalClaims {
-  /** By provider, the last of those who wait here for room. */
-  readonly #lines = new Map<string, Promise<unknown>>();
+  readonly #lines = new WaitingLines();
 
   constructor(
     private readonly registry: ProviderRegistry,
@@ -58,8 +58,7 @@ export class RenewalClaims {
     if (pass === 'everything') return attempt();
     const first = this.#lines.has(provider) ? undefined : await attempt();
     if (first && isDecided(first)) return first;
-    // The first in line asks for all: if each did, most would ask in vain, and all the time.
-    return this.#afterThoseBefore(provider, async () => {
+    return this.#lines.join(provider, async () => {
       for (;;) {
         const next = await attempt();
         if (isDecided(next) || this.clock.monotonic() >= until) return next;
@@ -74,26 +73,13 @@ export class RenewalClaims {
     const claimedAt = this.clock.monotonic();
     let leased = await this.leases.claimDue(asking, limit);
     if (leased.room?.probed && leased.room.calls > 0) leased = await this.leases.claimProbe(asking);
+    if (leased.claimed.length === 0) await this.health.rest(provider);
     return { claims: claimsOf(leased, claimedAt), room: leased.room };
   }
 
   /** A claim is over, whatever came of it: its place is free. */
-  end({ begun }: Claim): void {
-    this.calls.end(begun);
-  }
-
-  async #afterThoseBefore<T>(provider: string, work: () => Promise<T>): Promise<T> {
-    const turn = (this.#lines.get(provider) ?? Promise.resolve()).then(work);
-    const line = turn.then(
-      () => undefined,
-      () => undefined,
-    );
-    this.#lines.set(provider, line);
-    try {
-      return await turn;
-    } finally {
-      if (this.#lines.get(provider) === line) this.#lines.delete(provider);
-    }
+  end({ begun, room }: Claim): void {
+    this.health.end(begun, room);
   }
 }
 

@@ -5,6 +5,8 @@ export type ClosedBecause = 'paused' | 'mass_refusals' | 'misconfigured' | 'rate
 
 /** What is known of a provider where room for a call was asked for. */
 export interface Room {
+  /** When it was asked for, in seconds on the database's clock. */
+  readonly at: number;
   readonly closed: ClosedBecause | null;
   /** Calls that there was room for. */
   readonly calls: number;
@@ -21,6 +23,7 @@ export interface Room {
 
 /** A row with ROOM_COLUMNS. */
 export interface RoomRow {
+  readonly roomAt: number;
   readonly roomClosed: ClosedBecause | null;
   readonly roomWaitS: number;
   /** Null where no row was locked. */
@@ -31,12 +34,15 @@ export interface RoomRow {
   readonly roomDialect: string | null;
   /** The provider has no row yet. */
   readonly rowMissing: boolean;
+  /** Calls that were begun. */
+  readonly taken: number | null;
 }
 
 /** Undefined where none was asked for, since there was nothing to take it for. */
 export function readRoom(row: RoomRow | undefined): Room | undefined {
   if (!row || row.roomCalls === null) return undefined;
   return {
+    at: row.roomAt,
     closed: row.roomClosed,
     calls: row.roomCalls,
     waitS: row.roomWaitS,
