@@ -5,6 +5,7 @@ import { CallsInFlight } from '#broker/token/calls-in-flight.js';
 import type { ClaimedConnection } from '#broker/token/connection.js';
 import { LeaseStore, type Leased } from '#broker/token/lease.store.js';
 import { PaceStore, type Asking } from '#broker/token/pace.store.js';
+import { ProviderStateStore } from '#broker/token/provider-state.store.js';
 import { RecentWrites } from '#broker/token/recent-writes.js';
 import type { Insides } from './insides.js';
 
@@ -22,7 +23,11 @@ export class Claimant {
     if (!provider) throw new Error('there is no provider to claim for');
     this.#asking = { settings: provider, credentials: 'none' };
     const recent = new RecentWrites(database, new Notifications(settings), new Clock(), new Metrics());
-    this.#leases = new LeaseStore(database, new PaceStore(database, this.#calls), recent);
+    this.#leases = new LeaseStore(
+      database,
+      new PaceStore(database, this.#calls, new ProviderStateStore(database)),
+      recent,
+    );
   }
 
   /** As the schedule claims: up to `limit` that are due. */
