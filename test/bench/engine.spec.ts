@@ -92,6 +92,7 @@ describe('the figures', () => {
   it('take the nearest rank for a percentile', () => {
     const hundred = Array.from({ length: 100 }, (_, index) => 100 - index);
     expect([0.5, 0.99, 1].map((part) => percentile(hundred, part))).toEqual([50, 99, 100]);
+    expect(percentile([3, 1, 2], 0.5)).toBe(2);
   });
 
   it('find the worst second wherever it begins', () => {
