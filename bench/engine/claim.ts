@@ -60,12 +60,15 @@ const SITUATIONS: readonly Situation[] = [
 export async function benchClaim(options: Options, progress: Progress): Promise<Finding[]> {
   return onStage(false, async (stage) => {
     const tables = await openTables(stage, options.rows, progress);
-    const findings: Finding[] = [];
-    for (const situation of SITUATIONS) {
-      findings.push(...(await compare(situation, tables, options.batches, progress)));
+    try {
+      const findings: Finding[] = [];
+      for (const situation of SITUATIONS) {
+        findings.push(...(await compare(situation, tables, options.batches, progress)));
+      }
+      return findings;
+    } finally {
+      for (const table of tables) await table.close();
     }
-    for (const table of tables) await table.close();
-    return findings;
   });
 }
 
