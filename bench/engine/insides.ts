@@ -1,39 +1,57 @@
-import { Logger } from '@nestjs/common';
-import type { DataSource } from 'typeorm';
+import type { INestApplicationContext } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { ConfigModule } from '#broker/config/config.module.js';
 import { Environment } from '#broker/config/environment.js';
 import { readSettings, type Settings } from '#broker/config/settings.js';
-import { connectDatabase } from '#broker/database/connect.js';
 import { Database } from '#broker/database/database.js';
 import { Clock } from '#broker/shared/clock.js';
-import { DataKeyStore } from '#broker/vault/data-key.store.js';
-import { KeyRing } from '#broker/vault/key-ring.js';
+import { CallsInFlight } from '#broker/token/calls-in-flight.js';
+import { LeaseStore } from '#broker/token/lease.store.js';
+import { TokenModule } from '#broker/token/token.module.js';
 import { Vault } from '#broker/vault/vault.js';
 import { type Surroundings, variablesOf } from './surroundings.js';
 
-/** The broker's own parts in this program: its tables by its migrations, and its vault. */
+/** The engine without what drives it: neither listeners nor a schedule. */
+class Engine {}
+
+/** The broker's own parts in this program: its tables by its migrations, its vault, and the leases of its engine. */
 export class Insides {
   private constructor(
     private readonly environment: Environment,
-    private readonly dataSource: DataSource,
+    private readonly app: INestApplicationContext,
     readonly settings: Settings,
-    readonly database: Database,
-    readonly vault: Vault,
   ) {}
 
   /** Makes the tables where they are not there yet. */
   static async open(surroundings: Surroundings): Promise<Insides> {
-    Logger.overrideLogger(['error', 'warn']);
     const environment = new Environment(variablesOf(surroundings));
     const settings = readSettings(environment);
-    const dataSource = await connectDatabase(settings.database);
-    const database = new Database(dataSource, new Clock());
-    const ring = new KeyRing(settings, new DataKeyStore(database));
-    await ring.onModuleInit();
-    return new Insides(environment, dataSource, settings, database, new Vault(ring));
+    const imports = [ConfigModule.with(settings, new Clock()), TokenModule];
+    const app = await NestFactory.createApplicationContext(
+      { module: Engine, imports },
+      { logger: ['error', 'warn'], abortOnError: false },
+    );
+    return new Insides(environment, app, settings);
+  }
+
+  get database(): Database {
+    return this.app.get(Database, { strict: false });
+  }
+
+  get vault(): Vault {
+    return this.app.get(Vault, { strict: false });
+  }
+
+  get leases(): LeaseStore {
+    return this.app.get(LeaseStore, { strict: false });
+  }
+
+  get calls(): CallsInFlight {
+    return this.app.get(CallsInFlight, { strict: false });
   }
 
   async close(): Promise<void> {
-    await this.dataSource.destroy();
+    await this.app.close();
     this.environment.close();
   }
 }
