@@ -31,6 +31,7 @@ export class AutoInstallService {
   async #install(provider: FyndPlatformProvider, companyId: string, code: string): Promise<boolean> {
     const redeemed = await this.exchanges.run(
       provider,
+      'exchange',
       () => provider.redeemOffline({ companyId, code, scopes: provider.scopes }),
       (outcome) => (outcome.kind === 'issued' ? undefined : outcome),
     );

@@ -86,6 +86,7 @@ export class ConsentKeeper {
   ): Promise<{ ticket: string | undefined } | undefined> {
     const redeemed = await this.exchanges.run(
       provider,
+      'exchange',
       async () => {
         await beforehand();
         return provider.redeem(consent);

@@ -98,6 +98,8 @@ export class ConsentService {
     if (!isClaimed || path !== provider.callbackPath) throw BrowserError.mismatch(beginning);
     const { companyId, redirectPath, applicationId } = begun;
     const scopes = widened(provider.scopes, begun.scopes ?? []);
+    // What comes back for nothing takes nobody's turn.
+    if (await this.consumed.isConsumed(state)) throw BrowserError.usedState(beginning);
     const consent = { companyId, state, scopes, code, parameters };
     const redeemed = await this.#redeem(provider, consent, beginning);
     // Nothing was used up: the browser may ask again.

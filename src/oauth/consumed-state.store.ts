@@ -8,6 +8,8 @@ const CONSUME = {
          on conflict do nothing returning 1`,
 };
 
+const IS_CONSUMED = { text: `select from consumed_states where state_hash = $1` };
+
 /** Replicas' clocks may differ a little: a state is remembered for longer than it lives. */
 const REMEMBERED_S = 2 * STATE_LIVES_S;
 
@@ -15,6 +17,11 @@ const REMEMBERED_S = 2 * STATE_LIVES_S;
 @Injectable()
 export class ConsumedStateStore {
   constructor(private readonly database: Database) {}
+
+  /** Whether it has come back before: to ask before there is room for what it is for. */
+  async isConsumed(state: string): Promise<boolean> {
+    return (await this.database.run(IS_CONSUMED, [hashState(state)])).length > 0;
+  }
 
   /** True the first time that a state comes back, in whatever replica; false ever after. */
   async consume(state: string): Promise<boolean> {

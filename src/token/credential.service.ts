@@ -77,6 +77,7 @@ export class CredentialService {
       const context = { companyId: subject.companyId, knownDialect: null, beforeSending: () => undefined };
       const outcome = await this.exchanges.run(
         provider,
+        'proof',
         () => provider.renew(grant, context),
         (answer) => (answer.kind === 'issued' ? undefined : answer),
       );

@@ -59,7 +59,7 @@ export const LEASE_SQL = {
             or (status in ('active', 'suspect') and ((consecutive_failures = 0 and attempts = 0) or $13))
             or (status = 'reauthorization_required' and renew_at is not null and $13))
         for update),
-      ${room('caller', 'exists (select from free)', '$14::boolean')},
+      ${room('caller', 'exists (select from free)', '$13::boolean', '$14::boolean')},
       picked as materialized (select free.* from free, room where room.calls > 0),
       ${leasePicked('caller')}`,
   },

@@ -64,7 +64,7 @@ export class LeaseStore {
           !now ||
           now.grantVersion !== grantVersion ||
           now.tokenVersion > tokenVersion ||
-          now.tokenFingerprint === renewal.fingerprint,
+          (now.tokenFingerprint === renewal.fingerprint && isGrantThere(now, claimed, renewal)),
         again: (sinceS) => {
           const older = { ...renewal, ageS: renewal.ageS + sinceS };
           return this.database.run(LEASE_SQL.keepToken, renewalValues(claimed, older));
@@ -98,6 +98,12 @@ export class LeaseStore {
     const claimed = rows.filter((row): row is Row & ClaimedConnection => row.id !== null);
     return { room: readRoom(rows[0]), claimed, begun };
   }
+}
+
+/** The same token may have come with another refresh token, which is what would be missed; unless the row has gone on since. */
+function isGrantThere(now: Connection, claimed: ClaimedConnection, { sealedGrant }: KeptRenewal): boolean {
+  if (!sealedGrant || now.sealedGrant?.equals(sealedGrant)) return true;
+  return BigInt(now.leaseEpoch) > BigInt(claimed.leaseEpoch);
 }
 
 function renewalValues(claimed: ClaimedConnection, renewal: KeptRenewal): unknown[] {

@@ -96,6 +96,7 @@ export class ObservationKeeper implements OnApplicationBootstrap, BeforeApplicat
 
   /** A secret changes with its file, which tells nobody here: comparing fingerprints costs microseconds. */
   async #noteCredentials(): Promise<void> {
+    if (this.#noted.size === 0) await this.states.ensure(this.registry.all().map(({ name }) => name));
     for (const provider of this.registry.all()) {
       if (!provider.hasClientSecret) continue;
       const fingerprint = this.health.credentialsFingerprint(provider);

@@ -2,6 +2,7 @@ import {
   EXCHANGE_PART,
   FAILURES_TO_CLOSE,
   FIRST_CLOSED_S,
+  isBrought,
   MOST_CLOSED_S,
   MOST_DISORDER_S,
   MOST_RATE_LIMITED_S,
@@ -40,6 +41,7 @@ const EXCHANGE = part('exchange_empty_at', EXCHANGE_PART);
 const BUCKETS: Readonly<Record<Purpose, readonly Bucket[]>> = {
   caller: [ALL],
   calendar: [ALL, ORDINARY],
+  proof: [ALL, ORDINARY],
   exchange: [ALL, ORDINARY, EXCHANGE],
 };
 
@@ -67,67 +69,103 @@ const IS_PROBED = `(s.status = 'misconfigured' or s.failures >= ${FAILURES_TO_CL
 const MAY_PROBE = `(s.status <> 'misconfigured' or s.probe_at <= broker_now() or not $10 = any(s.credentials_tried))`;
 
 /** Why nobody may ask now; null where somebody may. */
-const CLOSED: Readonly<Record<'renewal' | 'exchange', string>> = {
+const CLOSED = {
   renewal: `case
     when s.paused_at is not null then 'paused'
     when s.mass_refused_at is not null then 'mass_refusals'
     when ${CLOSED_UNTIL} > broker_now() then s.closed_because
     when not ${MAY_PROBE} then 'misconfigured' end`,
+  // An operator who asks for one renewal may be the first to see that it works again.
+  urged: `case
+    when s.paused_at is not null then 'paused'
+    when s.mass_refused_at is not null then 'mass_refusals'
+    when not ${MAY_PROBE} then 'misconfigured' end`,
   // What somebody has just brought may be just what works again; only who is asked too often is left alone.
   exchange: `case when ${CLOSED_UNTIL} > broker_now() and s.closed_because = 'rate_limited' then s.closed_because end`,
 };
 
-const IN_FLIGHT = `
-  (select coalesce(sum((count ->> 'begun')::bigint - greatest((count ->> 'ended')::bigint,
-                       case when holder = $4 then $5::bigint else 0 end)), 0)::integer
+/** How a process calls its count of calls for consents and credentials. */
+export const EXCHANGE_HOLDER = 'exchange ';
+
+/**
+ * Calls that are out, of those replicas that began one within a lease: all that a replica began before is over, or lost. A
+ * database that has forgotten calls which have ended since leaves no more room than there is.
+ */
+const inFlight = (which: string): string => `
+  (select coalesce(sum(greatest(0, (count ->> 'begun')::bigint - greatest((count ->> 'ended')::bigint,
+                       case when holder = $4 then $5::bigint else 0 end))), 0)::integer
    from jsonb_each(s.calls) as other (holder, count)
-   where holder = $4 or (count ->> 'until')::double precision > ${EPOCH})`;
+   where (count ->> 'until')::double precision > ${EPOCH} and ${which})`;
+const RENEWALS = inFlight(`holder not like '${EXCHANGE_HOLDER}%'`);
+const EXCHANGES = inFlight(`holder like '${EXCHANGE_HOLDER}%'`);
+
+/** The same as `slotsFor`. */
+const share = (of: string, part: number): string => `greatest(1, floor(${of} * ${part})::integer)`;
+const PLACES = `least(s.call_window, $8)`;
+const LEFT_ORDINARY = `${share('$8', ORDINARY_PART)} - renewals - exchanges`;
+const SLOTS: Readonly<Record<Purpose, string>> = {
+  caller: `least($8 - renewals - exchanges, ${PLACES} - renewals)`,
+  calendar: `least(${LEFT_ORDINARY}, ${share(PLACES, ORDINARY_PART)} - renewals)`,
+  proof: LEFT_ORDINARY,
+  exchange: `least($8 - renewals - exchanges, ${share('$8', EXCHANGE_PART)} - exchanges)`,
+};
 
 /**
  * Locks the provider's row and tells how many calls may begin, the same as `roomFor`. The lock comes after those on
  * connections that anybody waits for, so that two claims never wait for each other.
  *
  * @param wanted SQL that is true where there is something to take room for
+ * @param urged SQL that is true for an operator, whom a failing provider does not keep from asking
  * @param forced SQL that is true where one call is made whatever is against it
  */
-export const room = (purpose: Purpose, wanted: string, forced = 'false'): string => {
+export const room = (purpose: Purpose, wanted: string, urged = 'false', forced = 'false'): string => {
   const credits = BUCKETS[purpose].map(held);
   const waits = BUCKETS[purpose].map((bucket) => `greatest(0, 1 - ${held(bucket)}) / ${bucket.perSecond}`);
-  const window = `least(s.call_window, $8)`;
-  const closed = CLOSED[purpose === 'exchange' ? 'exchange' : 'renewal'];
-  const slots = purpose === 'caller' ? window : `greatest(1, floor(${window} * ${ORDINARY_PART})::integer)`;
+  const closed = isBrought(purpose)
+    ? CLOSED.exchange
+    : `case when (${urged}) then ${CLOSED.urged} else ${CLOSED.renewal} end`;
   return `
   locked as materialized (
     select s.* from provider_states s where s.provider = $1 and (${wanted}) for update),
   seen as materialized (
     select s.provider, s.renewal_dialect, s.status = 'misconfigured' as misconfigured, ${IS_PROBED} as probed,
       s.call_window < $8 or s.failures > 0 as pressed, ${closed} as closed, s.closed_until,
-      ${slots} - ${IN_FLIGHT} as slots, floor(least(${credits.join(', ')}) + 1e-6)::integer as credit,
+      ${SLOTS[purpose]} as slots, floor(least(${credits.join(', ')}) + 1e-6)::integer as credit,
       greatest(${waits.join(', ')}) as refill_s, (${forced}) as forced
-    from locked s),
+    from locked s, lateral (select ${RENEWALS} as renewals, ${EXCHANGES} as exchanges) as out),
   room as materialized (
     select seen.*, ${EPOCH} as at,
       case when forced then 1 when closed is not null then 0
-           when probed then greatest(0, least(1, slots, credit)) else greatest(0, least(slots, credit)) end as calls,
+           when probed and ${!isBrought(purpose)} then greatest(0, least(1, slots, credit)) else greatest(0, least(slots, credit)) end as calls,
       case when closed in ('rate_limited', 'unreachable')
              then extract(epoch from closed_until - broker_now())::double precision
            when slots <= 0 then 0.25 else refill_s end as wait_s
     from seen)`;
 };
 
+/** What this process had told of its calls; all of them have ended where that counts no more. */
+const own = (count: 'begun' | 'ended'): string => `
+  coalesce(case when (s.calls -> $4 ->> 'until')::double precision > ${EPOCH}
+                then (s.calls -> $4 ->> '${count}')::bigint end, $5::bigint)`;
+
+/** This renewal is the probe. What people bring is none: a made-up code tells nothing, and would put the next probe off. */
+const PROBED = `
+      probe_at = case when s.status = 'misconfigured' then broker_now() + interval '${PROBE_EVERY_S} seconds' else s.probe_at end,
+      credentials_tried = case when s.status = 'misconfigured'
+        then array_remove(s.credentials_tried, $10::text) || $10::text else s.credentials_tried end,`;
+
 /** Takes what `used.calls` says from the room, the same as `afterTaking`, and counts it as begun. */
 export const take = (purpose: Purpose): string => `
   taken as (
     update provider_states s set
       ${BUCKETS[purpose].map(taken).join(',\n      ')},
-      probe_at = case when s.status = 'misconfigured' then broker_now() + interval '${PROBE_EVERY_S} seconds' else s.probe_at end,
-      credentials_tried = case when s.status = 'misconfigured'
-        then array_remove(s.credentials_tried, $10::text) || $10::text else s.credentials_tried end,
+      ${isBrought(purpose) ? '' : PROBED}
       calls = (select coalesce(jsonb_object_agg(holder, count), '{}') from jsonb_each(s.calls) as other (holder, count)
                where holder <> $4 and (count ->> 'until')::double precision > ${EPOCH})
         || jsonb_build_object($4::text, jsonb_build_object(
-             'begun', coalesce((s.calls -> $4 ->> 'begun')::bigint, 0) + used.calls,
-             'ended', greatest(coalesce((s.calls -> $4 ->> 'ended')::bigint, 0), $5::bigint),
+             'begun', ${own('begun')} + used.calls,
+             -- Two statements of one process may overtake each other.
+             'ended', greatest(${own('ended')}, $5::bigint),
              'until', ${EPOCH} + $3::double precision))
     from used where s.provider = $1 and used.calls > 0)`;
 
@@ -139,14 +177,12 @@ export const ROOM_COLUMNS = `
 
 /** Statements on the pace of a provider. */
 export const PACE_SQL = {
-  ensure: { text: `insert into provider_states (provider) values ($1) on conflict (provider) do nothing` },
-
   /** A call that is about no connection. */
   take: (purpose: Purpose): { name: string; text: string } => ({
     name: `provider_take_${purpose}`,
     text: `with ${ASKED}, ${room(purpose, 'true')},
              used as (select least(1, calls) as calls from room), ${take(purpose)}
-           select ${ROOM_COLUMNS} from asked left join room on true`,
+           select ${ROOM_COLUMNS}, used.calls as "taken" from asked left join room on true left join used on true`,
   }),
 
   /** This process has no more calls in flight than these: $2 holder, $3 ended. */
@@ -182,12 +218,15 @@ export const PACE_SQL = {
            returning closed_until > broker_now() as closed, failures`,
   },
 
-  /** The same as `afterRateLimit`. $2 seconds. */
+  /** The same as `afterRateLimit`. $2 seconds. True where it was not left alone for this already. */
   rateLimited: {
     name: 'provider_rate_limited',
-    text: `update provider_states s set call_window = 1, closed_because = 'rate_limited',
+    text: `with former as (
+             select coalesce(closed_until > broker_now() and closed_because = 'rate_limited', false) as limited
+             from provider_states where provider = $1 for update)
+           update provider_states s set call_window = 1, closed_because = 'rate_limited',
              closed_until = greatest(${CLOSED_UNTIL}, broker_now() + make_interval(secs => $2))
            where provider = $1
-           returning true`,
+           returning not (select limited from former) as "isNews"`,
   },
 } as const;

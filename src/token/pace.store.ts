@@ -3,9 +3,10 @@ import { Injectable } from '@nestjs/common';
 import type { QueryResultRow } from 'pg';
 import type { SharedProviderSettings } from '../config/provider-settings.js';
 import { Database, type Statement } from '../database/database.js';
-import { CallsInFlight, type BegunCalls } from './calls-in-flight.js';
+import { CallsInFlight, type BegunCalls, type Counted } from './calls-in-flight.js';
 import { bucketsOf } from './pace.js';
 import { PACE_SQL } from './pace.sql.js';
+import { ProviderStateStore } from './provider-state.store.js';
 import { leaseSeconds, readRoom, type Room, type RoomRow } from './room.js';
 
 /** Whose room it is, and for how long that counts should this process not come back. */
@@ -15,7 +16,7 @@ export interface Asking {
   readonly credentials: string;
 }
 
-const TAKE_EXCHANGE = PACE_SQL.take('exchange');
+const TAKE = { exchange: PACE_SQL.take('exchange'), proof: PACE_SQL.take('proof') };
 
 /** How fast providers are asked, over all replicas: the part of `provider_states` that every call changes. */
 @Injectable()
@@ -26,6 +27,7 @@ export class PaceStore {
   constructor(
     private readonly database: Database,
     private readonly calls: CallsInFlight,
+    private readonly states: ProviderStateStore,
   ) {}
 
   /**
@@ -37,9 +39,11 @@ export class PaceStore {
     { settings, credentials }: Asking,
     statement: Statement,
     values: readonly unknown[],
+    counted: Counted = 'renewals',
   ): Promise<{ rows: Row[]; begun: BegunCalls }> {
     const provider = settings.name;
-    const { holder, ended } = this.calls.tell(provider);
+    const { holder, ended } = this.calls.read(provider, counted);
+    const begun = { provider, counted, holder };
     const { depth, perSecond } = bucketsOf(settings).all;
     const leaseS = leaseSeconds(settings);
     const crashedToo = this.database.secondsSinceAway() > leaseS;
@@ -49,28 +53,45 @@ export class PaceStore {
     try {
       let rows = await run();
       if (rows[0]?.rowMissing) {
-        await this.database.run(PACE_SQL.ensure, [provider]);
+        await this.states.ensure([provider]);
         rows = await run();
       }
-      return { rows, begun: { provider, holder } };
+      if ((rows[0]?.taken ?? 0) > 0) this.calls.told(begun, ended);
+      return { rows, begun };
     } catch (error) {
-      this.calls.doubt(provider);
+      this.calls.doubt(provider, counted);
       throw error;
     }
   }
 
   /** Room for one call that is about no connection; whoever gets `begun` says when it has ended. */
-  async takeForExchange(asking: Asking): Promise<{ room: Room; begun: BegunCalls | undefined }> {
-    const { rows, begun } = await this.asking<RoomRow & QueryResultRow>(asking, TAKE_EXCHANGE, []);
+  async take(
+    asking: Asking,
+    purpose: keyof typeof TAKE,
+  ): Promise<{ room: Room; begun: BegunCalls | undefined }> {
+    const statement = TAKE[purpose];
+    const { rows, begun } = await this.asking<RoomRow & QueryResultRow>(asking, statement, [], 'exchanges');
     const room = readRoom(rows[0]);
     if (!room) throw new Error(`${asking.settings.name}: the row that was just made sure of is gone`);
     return { room, begun: room.calls > 0 ? begun : undefined };
   }
 
-  /** Tells the others what has ended here since they were last told, where that is news. */
+  /**
+   * A call has ended. The next statement that takes room tells the others; where room is short, they are told at once.
+   */
+  end(begun: BegunCalls, isShort: boolean): void {
+    this.calls.end(begun);
+    if (isShort) void this.tellEnded(begun.provider).catch(() => undefined);
+  }
+
+  /** Tells the others what has ended here, where that is news. */
   async tellEnded(provider: string): Promise<void> {
-    const untold = this.calls.untold(provider);
-    if (untold) await this.database.run(PACE_SQL.ended, [provider, untold.holder, untold.ended]);
+    for (const counted of ['renewals', 'exchanges'] as const) {
+      const { holder, ended, told } = this.calls.read(provider, counted);
+      if (told >= ended) continue;
+      await this.database.run(PACE_SQL.ended, [provider, holder, ended]);
+      this.calls.told({ provider, counted, holder }, ended);
+    }
   }
 
   /** A call for which there was this room worked: a token, or a verdict on a grant. */
@@ -89,7 +110,9 @@ export class PaceStore {
     return row?.closed === true;
   }
 
-  async rateLimited({ name }: SharedProviderSettings, seconds: number): Promise<void> {
-    await this.database.run(PACE_SQL.rateLimited, [name, seconds]);
+  /** It said that it is asked too often. True where that is news. */
+  async rateLimited({ name }: SharedProviderSettings, seconds: number): Promise<boolean> {
+    const [row] = await this.database.run<{ isNews: boolean }>(PACE_SQL.rateLimited, [name, seconds]);
+    return row?.isNews === true;
   }
 }

@@ -6,10 +6,10 @@ export interface Caps {
 }
 
 /**
- * Whom a call is for: a token that is due, somebody who waits for one, or a consent or a credential that anybody may
- * bring and that only the provider can judge.
+ * Whom a call is for: a token that is due, somebody who waits for one, a credential that an operator offers, or a consent
+ * that anybody may come back from and that only the provider can judge.
  */
-export type Purpose = 'calendar' | 'caller' | 'exchange';
+export type Purpose = 'calendar' | 'caller' | 'proof' | 'exchange';
 
 /** How fast a provider is being asked. Times are seconds on the database's clock. */
 export interface Pace {
@@ -41,8 +41,8 @@ interface Bucket {
 export const ORDINARY_PART = 0.8;
 /** Anybody can bring a made-up code, and must not hold up what is due. */
 export const EXCHANGE_PART = 0.2;
-/** The bucket holds this part of a second's calls, so that a fast provider is not asked in steps of one. */
-const DEPTH_S = 0.02;
+/** The bucket holds this part of a second, so that little is lost when somebody comes late to take from it. */
+const DEPTH_S = 0.1;
 /** Failures in a row after which a provider is left alone, and for how many seconds at first and at most. */
 export const FAILURES_TO_CLOSE = 5;
 export const FIRST_CLOSED_S = 1;
@@ -83,13 +83,20 @@ export function bucketsOf({ ratePerSecond }: Caps): { all: Bucket; ordinary: Buc
   return { all: { depth, perSecond }, ordinary: part(ORDINARY_PART), exchange: part(EXCHANGE_PART) };
 }
 
-/** Calls that may begin now for this purpose while `inFlight` are out, over all replicas. Pure, and the same as the claim's SQL. */
-export function roomFor(pace: Pace, caps: Caps, purpose: Purpose, inFlight: number, now: number): Room {
+/** Calls that are in flight, over all replicas. */
+export interface InFlight {
+  readonly renewals: number;
+  /** Consents and credentials. */
+  readonly exchanges: number;
+}
+
+/** Calls that may begin now for this purpose while those are out. Pure, and the same as the claim's SQL. */
+export function roomFor(pace: Pace, caps: Caps, purpose: Purpose, inFlight: InFlight, now: number): Room {
   const closedUntil = believable(pace.closedUntil, now);
   if (closedUntil > now) return { calls: 0, waitS: closedUntil - now };
   const credits = drawnFrom(purpose).map((name) => credit(pace[FIELDS[name]], bucketsOf(caps)[name], now));
-  const slots = slotsOf(pace, caps, purpose) - inFlight;
-  const most = isProbed(pace) ? 1 : Infinity;
+  const slots = slotsFor(pace, caps, purpose, inFlight);
+  const most = isProbed(pace) && !isBrought(purpose) ? 1 : Infinity;
   const calls = Math.max(0, Math.min(most, slots, ...credits.map(({ calls }) => calls)));
   if (calls > 0) return { calls, waitS: 0 };
   return { calls, waitS: slots <= 0 ? LOOK_AGAIN_S : Math.max(...credits.map(({ waitS }) => waitS)) };
@@ -150,12 +157,35 @@ const FIELDS = { all: 'emptyAt', ordinary: 'ordinaryEmptyAt', exchange: 'exchang
 /** Which buckets a call is taken from. */
 function drawnFrom(purpose: Purpose): readonly (keyof typeof FIELDS)[] {
   if (purpose === 'caller') return ['all'];
-  return purpose === 'calendar' ? ['all', 'ordinary'] : ['all', 'ordinary', 'exchange'];
+  return purpose === 'exchange' ? ['all', 'ordinary', 'exchange'] : ['all', 'ordinary'];
 }
 
-function slotsOf(pace: Pace, { concurrency }: Caps, purpose: Purpose): number {
-  const window = Math.min(pace.window, concurrency);
-  return purpose === 'caller' ? window : Math.max(1, Math.floor(window * ORDINARY_PART));
+/** What a person brings is one call, and no storm: it does not wait until the provider has shown that it works. */
+export function isBrought(purpose: Purpose): boolean {
+  return purpose === 'proof' || purpose === 'exchange';
+}
+
+/** Consents have a few places of their own: whoever makes codes up that are slowly refused must not hold those of what is due. */
+function slotsFor(
+  { window }: Pace,
+  { concurrency }: Caps,
+  purpose: Purpose,
+  { renewals, exchanges }: InFlight,
+): number {
+  const places = Math.min(window, concurrency);
+  const part = (of: number, share: number): number => Math.max(1, Math.floor(of * share));
+  const left = concurrency - renewals - exchanges;
+  const leftOrdinary = part(concurrency, ORDINARY_PART) - renewals - exchanges;
+  switch (purpose) {
+    case 'caller':
+      return Math.min(left, places - renewals);
+    case 'calendar':
+      return Math.min(leftOrdinary, part(places, ORDINARY_PART) - renewals);
+    case 'proof':
+      return leftOrdinary;
+    case 'exchange':
+      return Math.min(left, part(concurrency, EXCHANGE_PART) - exchanges);
+  }
 }
 
 /** Nothing is closed for longer than this: a time beyond it is from before the clock was set back. */

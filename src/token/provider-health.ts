@@ -4,6 +4,7 @@ import type { Outcome, TokenProvider } from '../provider/token-provider.js';
 import type { Failure } from '../provider/verdict.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { Vault } from '../vault/vault.js';
+import type { BegunCalls } from './calls-in-flight.js';
 import { rateLimitedSeconds } from './pace.js';
 import { PaceStore, type Asking } from './pace.store.js';
 import { ProviderStateStore } from './provider-state.store.js';
@@ -38,6 +39,16 @@ export class ProviderHealth {
   /** Tells one set of client credentials from another. */
   credentialsFingerprint(provider: TokenProvider): string {
     return this.vault.fingerprint(provider.credentialsInForce());
+  }
+
+  /** A call is over, and its place free. */
+  end(begun: BegunCalls, room: Room): void {
+    this.pace.end(begun, room.pressed);
+  }
+
+  /** Nothing is to be done here: tells the other replicas so, where they do not know it yet. */
+  async rest({ name }: TokenProvider): Promise<void> {
+    await this.pace.tellEnded(name);
   }
 
   /** Counts an outcome, as soon as it is there. */
@@ -91,10 +102,10 @@ export class ProviderHealth {
   /** It said that it is asked too often. */
   async #keepRateLimit({ settings }: TokenProvider, retryAfterS: number | null): Promise<void> {
     const seconds = rateLimitedSeconds(retryAfterS);
+    if (!(await this.pace.rateLimited(settings, seconds))) return;
     this.#logger.warn(
       `${settings.name}: too many requests (429); nobody asks it for ${Math.ceil(seconds)} s`,
     );
-    await this.pace.rateLimited(settings, seconds);
   }
 
   async #keepFailure(

@@ -1,5 +1,9 @@
 /** Every statement on `provider_states`. */
 export const SQL = {
+  ensure: {
+    text: `insert into provider_states (provider) select unnest($1::text[]) on conflict (provider) do nothing`,
+  },
+
   /** $1 the names. A failure counts until the way there was seen to work again. */
   list: {
     name: 'providers_list',

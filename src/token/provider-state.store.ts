@@ -57,6 +57,11 @@ const UNKNOWN: ObservedProvider = {
 export class ProviderStateStore {
   constructor(private readonly database: Database) {}
 
+  /** Makes sure that each has a row, to lock. */
+  async ensure(providers: readonly string[]): Promise<void> {
+    await this.database.run(SQL.ensure, [providers]);
+  }
+
   /** What is known of each of these, by name; also of one of which nothing is. */
   async list(providers: readonly string[]): Promise<Map<string, ObservedProvider>> {
     const rows = await this.database.run<ObservedProvider & { provider: string }>(SQL.list, [providers]);

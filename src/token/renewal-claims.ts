@@ -8,6 +8,13 @@ import { LeaseStore, type Leased } from './lease.store.js';
 import { ProviderHealth } from './provider-health.js';
 import type { Claim } from './renewal-attempt.js';
 import type { Room } from './room.js';
+import { WaitingLines } from './waiting-lines.js';
+
+/** What came of claiming one connection. */
+export interface SingleClaim {
+  readonly claim: Claim | undefined;
+  readonly room: Room | undefined;
+}
 
 /** What came of a look at what is due. */
 export interface DueClaims {
@@ -16,9 +23,14 @@ export interface DueClaims {
   readonly room: Room | undefined;
 }
 
+/** A wait that is over before it begins would ask again in vain. */
+const LEAST_WAIT_S = 0.002;
+
 /** The right to renew: a lease on the connection, and room at its provider, both or neither. */
 @Injectable()
 export class RenewalClaims {
+  readonly #lines = new WaitingLines();
+
   constructor(
     private readonly registry: ProviderRegistry,
     private readonly leases: LeaseStore,
@@ -28,18 +40,31 @@ export class RenewalClaims {
   ) {}
 
   /**
-   * Claims one connection; without a claim, `room` tells why its provider may not be asked, and is undefined where the
-   * connection is not free. Throws Problem `provider_not_found`.
+   * Claims one connection, waiting for room at its provider until `until` (monotonic). Without a claim, `room` tells why there
+   * is none, and is undefined where the connection itself is not free. Throws Problem `provider_not_found`.
    */
   async one(
     { id, provider }: Connection,
     wanting: number,
     pass: 'nothing' | 'backoff' | 'everything',
-  ): Promise<{ claim: Claim | undefined; room: Room | undefined }> {
+    until: number,
+  ): Promise<SingleClaim> {
     const asking = this.health.asking(this.registry.get(provider));
-    const claimedAt = this.clock.monotonic();
-    const leased = await this.leases.claim(asking, id, wanting, pass);
-    return { claim: claimsOf(leased, claimedAt)[0], room: leased.room };
+    const attempt = async (): Promise<SingleClaim> => {
+      const claimedAt = this.clock.monotonic();
+      const leased = await this.leases.claim(asking, id, wanting, pass);
+      return { claim: claimsOf(leased, claimedAt)[0], room: leased.room };
+    };
+    if (pass === 'everything') return attempt();
+    const first = this.#lines.has(provider) ? undefined : await attempt();
+    if (first && isDecided(first)) return first;
+    return this.#lines.join(provider, async () => {
+      for (;;) {
+        const next = await attempt();
+        if (isDecided(next) || this.clock.monotonic() >= until) return next;
+        await this.calls.nextEnd(provider, Math.max(next.room?.waitS ?? 0, LEAST_WAIT_S));
+      }
+    });
   }
 
   /** Claims up to `limit` of what is due; one, and any, where the provider is being probed. */
@@ -48,23 +73,21 @@ export class RenewalClaims {
     const claimedAt = this.clock.monotonic();
     let leased = await this.leases.claimDue(asking, limit);
     if (leased.room?.probed && leased.room.calls > 0) leased = await this.leases.claimProbe(asking);
+    if (leased.claimed.length === 0) await this.health.rest(provider);
     return { claims: claimsOf(leased, claimedAt), room: leased.room };
   }
 
   /** A claim is over, whatever came of it: its place is free. */
-  end({ begun }: Claim): void {
-    this.calls.end(begun);
-  }
-
-  /** Resolves when there may be room again. */
-  async nextRoom(provider: string, { waitS }: Room): Promise<void> {
-    await this.calls.nextEnd(provider, Math.max(waitS, LEAST_WAIT_S));
+  end({ begun, room }: Claim): void {
+    this.health.end(begun, room);
   }
 }
 
-/** A wait that is over before it begins would ask again in vain. */
-const LEAST_WAIT_S = 0.002;
-
 function claimsOf({ claimed, room, begun }: Leased, claimedAt: number): Claim[] {
   return room ? claimed.map((connection) => ({ claimed: connection, claimedAt, room, begun })) : [];
+}
+
+/** Waiting for room would change nothing. */
+function isDecided({ claim, room }: SingleClaim): boolean {
+  return claim !== undefined || room === undefined || room.closed !== null;
 }

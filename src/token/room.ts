@@ -34,6 +34,8 @@ export interface RoomRow {
   readonly roomDialect: string | null;
   /** The provider has no row yet. */
   readonly rowMissing: boolean;
+  /** Calls that were begun. */
+  readonly taken: number | null;
 }
 
 /** Undefined where none was asked for, since there was nothing to take it for. */

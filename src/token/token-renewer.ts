@@ -78,6 +78,11 @@ export class TokenRenewer {
     });
   }
 
+  /** Gives back what was claimed and is not begun any more. */
+  async giveBack(claim: Claim): Promise<void> {
+    await this.track(this.attempt.giveBack(claim)).finally(() => this.claims.end(claim));
+  }
+
   /** Counts work among what a stop waits for; `provider` where it takes one of a provider's slots. */
   async track<T>(work: Promise<T>, provider: string | null = null): Promise<T> {
     this.#running.set(work, provider);
@@ -124,7 +129,7 @@ export class TokenRenewer {
     let isFree = true;
     for (;;) {
       if (isFree) {
-        const { claim, room } = await this.claims.one(connection, wanting, PASSES[urgency]);
+        const { claim, room } = await this.claims.one(connection, wanting, PASSES[urgency], until);
         if (claim) {
           const kept = await this.run(claim);
           return kept ?? this.store.findById(connection.id);
@@ -134,12 +139,8 @@ export class TokenRenewer {
           if (row && row.tokenVersion > wanting) return row;
           throw closedProblem(connection, room.closed, room.waitS);
         }
-        if (room) {
-          // It may be renewed, only not this moment: as many are as the provider is to be asked for.
-          if (this.clock.monotonic() >= until) return undefined;
-          await this.claims.nextRoom(connection.provider, room);
-          continue;
-        }
+        // It may be renewed, and there was no room for it: as many are renewed as the provider is to be asked for.
+        if (room) return undefined;
       }
       const change = this.notifications.changeOf(connection.id, POLL_MS);
       const row = await this.store.findById(connection.id);

@@ -82,7 +82,7 @@ describe('20,000 connections with tokens of one hour', () => {
     it('can be seen in a picture', () => {
       const picture = drawPicture(results);
       expect(picture).toMatch(/^<svg [^>]*aria-label="20,000 connections, .*2 h outage/);
-      expect(picture).toContain('cap: 12 calls/s');
+      expect(picture).toContain('cap: 14 calls/s');
       expect(picture).not.toMatch(/NaN|Infinity|undefined/);
       expect(picture.length).toBeLessThan(60_000);
     });

@@ -236,8 +236,12 @@ describe('a callback', () => {
     );
     const pages = await Promise.all(browsers.map((browser, index) => browser.visit(backs[index] ?? '')));
     const busy = pages.flatMap((page, index) => (page.status === 503 ? [index] : []));
-    expect(busy).toHaveLength(20);
-    expect((await world.simulator.ledger('?provider=fynd')).counters['peak_concurrency']).toBe(20);
+    // More than 20 find no place to wait in; of those, some find that too many others were before them.
+    expect(busy.length).toBeGreaterThanOrEqual(20);
+    expect(busy.length).toBeLessThan(40);
+    const { counters } = await world.simulator.ledger('?provider=fynd');
+    expect(counters['peak_concurrency']).toBeLessThanOrEqual(16);
+    expect(counters['exchanges']).toBe(40 - busy.length);
     const first = busy[0] ?? 0;
     expect(pages[first]?.text).toContain('Too many people are connecting just now');
     expect((await browsers[first]?.visit(backs[first] ?? ''))?.status).toBe(302);

@@ -168,13 +168,13 @@ describe('renewing by hand', () => {
       operation: 'renew',
       company_id: company,
       times: 1,
-      status: 429,
+      status: 503,
       retry_after: 600,
     });
     await call('POST', `/${id}/renew`);
     expect(await connectionOf(company)).toMatchObject({
       status: 'active',
-      last_error: 'rate_limited',
+      last_error: 'server_error',
       consecutive_failures: 1,
       token_version: 2,
     });

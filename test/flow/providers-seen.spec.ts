@@ -157,7 +157,8 @@ describe('what a provider was seen to do', () => {
       create table provider_writes (at timestamptz);
       create function count_provider_write() returns trigger language plpgsql
         as $$ begin insert into provider_writes values (clock_timestamp()); return null; end $$;
-      create trigger count_provider_writes after insert or update on provider_states
+      create trigger count_provider_writes
+        after insert or update of rotation_observed, lifetime_observed_s, last_error, last_success_at on provider_states
         for each row execute function count_provider_write();`);
     try {
       const begun = Date.now();

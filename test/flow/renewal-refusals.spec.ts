@@ -230,7 +230,9 @@ describe('when a provider refuses', () => {
       await world.advance(3_000);
       await world.settle(broker);
       expect(await row()).toMatchObject({ status: 'active', refusals: 0, token_version: 2 });
-      const [state] = await world.sql<Json>('select status, last_error from provider_states');
+      const [state] = await world.sql<Json>(
+        `select status, last_error from provider_states where provider = 'fynd'`,
+      );
       expect(state).toMatchObject({ status: 'misconfigured' });
       expect((await fetchToken()).body).toMatchObject({ version: 2, stale: true });
     });

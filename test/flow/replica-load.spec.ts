@@ -20,7 +20,10 @@ describe('one replica with two connections to its database', () => {
 
   it('renews 200 tokens at once', async () => {
     const companies = Array.from({ length: 200 }, (_, index) => String(index + 1));
-    await Promise.all(companies.map((companyId) => world.keepKonnect(replica, companyId)));
+    for (let from = 0; from < 200; from += 50) {
+      const some = companies.slice(from, from + 50);
+      await Promise.all(some.map((companyId) => world.keepKonnect(replica, companyId)));
+    }
     await world.simulator.fault({ provider: 'konnect', delay_ms: 200 });
     await world.advance(3_601);
     const answers = await Promise.all(companies.map((companyId) => fetchToken(companyId)));
@@ -32,7 +35,8 @@ describe('one replica with two connections to its database', () => {
     expect(left?.['n']).toBe(0);
     const { counters } = await world.simulator.ledger();
     expect(counters['calls']).toBe(400);
-    expect(Number(counters['peak_concurrency'])).toBeGreaterThan(50);
+    expect(Number(counters['peak_concurrency'])).toBeGreaterThan(5);
+    expect(Number(counters['peak_concurrency'])).toBeLessThanOrEqual(20);
   });
 
   it('serves other tokens as fast as ever while the provider hangs', async () => {

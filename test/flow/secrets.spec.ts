@@ -61,6 +61,7 @@ describe('secrets', () => {
       await world.simulator.fault({ provider: 'fynd', operation: 'exchange', times: 1, ...fault });
       const browser = new Browser();
       await told(browser.visit(await consent(browser)));
+      await world.sql(`update provider_states set closed_until = null, status = 'ok'`);
     }
     const browser = new Browser();
     const back = await consent(browser);
@@ -75,7 +76,7 @@ describe('secrets', () => {
       for (const fault of FAULTS) {
         await world.simulator.fault({ provider, times: 2, ...fault });
         await world.sql(DUE_AT_ONCE);
-        await world.sql(`update provider_states set probe_at = broker_now() where status = 'misconfigured'`);
+        await world.sql('update provider_states set closed_until = null, probe_at = broker_now()');
         await told(world.api(broker, 'POST', `/v1/connections/${id}/renew`));
         const report = { version: 1, status: 401 };
         await told(world.api(broker, 'POST', `/v1/tokens/${provider}/companies/${company}/report`, report));

@@ -87,6 +87,7 @@ const EXPECTED: Route[] = [
   ['POST', '/v1/providers/:name/pause', 'provider:admin'],
   ['POST', '/v1/providers/:name/probe', 'provider:admin'],
   ['POST', '/v1/providers/:name/resume', 'provider:admin'],
+  ['POST', '/v1/providers/:name/revive', 'provider:admin'],
   ['GET', TOKENS, 'token:read'],
   ['GET', `${TOKENS}/locations/:locationId`, 'token:read'],
   ['POST', `${TOKENS}/report`, 'token:report'],

@@ -5,7 +5,9 @@ import { type RunningSimulator, startSimulator } from '../../simulator/simulator
 import { type Broker, startBroker } from '../../src/broker.js';
 import { Environment } from '../../src/config/environment.js';
 import { readSettings } from '../../src/config/settings.js';
+import { ProviderRegistry } from '../../src/provider/provider-registry.js';
 import { ObservationKeeper } from '../../src/token/observation-keeper.js';
+import { PaceStore } from '../../src/token/pace.store.js';
 import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
 import { TokenRenewer } from '../../src/token/token-renewer.js';
 import { Browser } from './browser.js';
@@ -120,11 +122,14 @@ export class World {
 
   /** Every row of every table as text, once all that the brokers here have seen is written down. */
   async dump(): Promise<string[]> {
-    for (const { broker } of this.#locals)
-      await broker.app
-        .get(ObservationKeeper)
-        .write()
-        .catch(() => undefined);
+    for (const { broker } of this.#locals) {
+      const { app } = broker;
+      const told = app
+        .get(ProviderRegistry)
+        .all()
+        .map(({ name }) => app.get(PaceStore).tellEnded(name));
+      await Promise.allSettled([app.get(ObservationKeeper).write(), ...told]);
+    }
     return dumpAsText(this.databaseUrl);
   }
 
