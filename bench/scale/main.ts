@@ -14,7 +14,7 @@ const { values } = parseArgs({
   args: argv.slice(2),
   options: {
     connections: { type: 'string', default: '1000000' },
-    // Connections of the scenarios beside the long day; a tenth of those without it.
+    // Connections of the scenarios beside the long day: a tenth, unless one is run alone.
     beside: { type: 'string' },
     // The name of one scenario; without it all are run.
     only: { type: 'string' },
@@ -26,7 +26,7 @@ const { values } = parseArgs({
 });
 
 const connections = Number(values.connections);
-const beside = Number(values.beside ?? Math.ceil(connections / 10));
+const beside = Number(values.beside ?? Math.ceil(connections / (values.only === undefined ? 10 : 1)));
 const all = [
   longOutage(connections),
   ...[shortOutage, poisonedCompany, tooManyRequests].map((of) => of(beside)),
