@@ -68,7 +68,7 @@ export class LeaseStore {
           !now ||
           now.grantVersion !== grantVersion ||
           now.tokenVersion > tokenVersion ||
-          now.tokenFingerprint === renewal.fingerprint,
+          (now.tokenFingerprint === renewal.fingerprint && isGrantThere(now, claimed, renewal)),
         again: (sinceS) => {
           const older = { ...renewal, ageS: renewal.ageS + sinceS };
           return this.database.run(LEASE_SQL.keepToken, renewalValues(claimed, older));
@@ -107,6 +107,12 @@ export class LeaseStore {
     for (const { crashed, provider } of claimed) if (crashed) this.metrics.crashTakenOver(provider);
     return { room: readRoom(rows[0]), claimed, begun };
   }
+}
+
+/** The same token may have come with another refresh token, which is what would be missed; unless the row has gone on since. */
+function isGrantThere(now: Connection, claimed: ClaimedConnection, { sealedGrant }: KeptRenewal): boolean {
+  if (!sealedGrant || now.sealedGrant?.equals(sealedGrant)) return true;
+  return BigInt(now.leaseEpoch) > BigInt(claimed.leaseEpoch);
 }
 
 function renewalValues(claimed: ClaimedConnection, renewal: KeptRenewal): unknown[] {

@@ -84,12 +84,31 @@ const CLOSED = {
   exchange: `case when ${CLOSED_UNTIL} > broker_now() and s.closed_because = 'rate_limited' then s.closed_because end`,
 };
 
-/** Calls that are out, of those replicas that began one within a lease: all that a replica began before is over, or lost. */
-const IN_FLIGHT = `
-  (select coalesce(sum((count ->> 'begun')::bigint - greatest((count ->> 'ended')::bigint,
-                       case when holder = $4 then $5::bigint else 0 end)), 0)::integer
+/** How a process calls its count of calls for consents and credentials. */
+export const EXCHANGE_HOLDER = 'exchange ';
+
+/**
+ * Calls that are out, of those replicas that began one within a lease: all that a replica began before is over, or lost. A
+ * database that has forgotten calls which have ended since leaves no more room than there is.
+ */
+const inFlight = (which: string): string => `
+  (select coalesce(sum(greatest(0, (count ->> 'begun')::bigint - greatest((count ->> 'ended')::bigint,
+                       case when holder = $4 then $5::bigint else 0 end))), 0)::integer
    from jsonb_each(s.calls) as other (holder, count)
-   where (count ->> 'until')::double precision > ${EPOCH})`;
+   where (count ->> 'until')::double precision > ${EPOCH} and ${which})`;
+const RENEWALS = inFlight(`holder not like '${EXCHANGE_HOLDER}%'`);
+const EXCHANGES = inFlight(`holder like '${EXCHANGE_HOLDER}%'`);
+
+/** The same as `slotsFor`. */
+const share = (of: string, part: number): string => `greatest(1, floor(${of} * ${part})::integer)`;
+const PLACES = `least(s.call_window, $8)`;
+const LEFT_ORDINARY = `${share('$8', ORDINARY_PART)} - renewals - exchanges`;
+const SLOTS: Readonly<Record<Purpose, string>> = {
+  caller: `least($8 - renewals - exchanges, ${PLACES} - renewals)`,
+  calendar: `least(${LEFT_ORDINARY}, ${share(PLACES, ORDINARY_PART)} - renewals)`,
+  proof: LEFT_ORDINARY,
+  exchange: `least($8 - renewals - exchanges, ${share('$8', EXCHANGE_PART)} - exchanges)`,
+};
 
 /**
  * Locks the provider's row and tells how many calls may begin, the same as `roomFor`. The lock comes after those on
@@ -102,20 +121,18 @@ const IN_FLIGHT = `
 export const room = (purpose: Purpose, wanted: string, urged = 'false', forced = 'false'): string => {
   const credits = BUCKETS[purpose].map(held);
   const waits = BUCKETS[purpose].map((bucket) => `greatest(0, 1 - ${held(bucket)}) / ${bucket.perSecond}`);
-  const window = isBrought(purpose) ? `$8` : `least(s.call_window, $8)`;
   const closed = isBrought(purpose)
     ? CLOSED.exchange
     : `case when (${urged}) then ${CLOSED.urged} else ${CLOSED.renewal} end`;
-  const slots = purpose === 'caller' ? window : `greatest(1, floor(${window} * ${ORDINARY_PART})::integer)`;
   return `
   locked as materialized (
     select s.* from provider_states s where s.provider = $1 and (${wanted}) for update),
   seen as materialized (
     select s.provider, s.renewal_dialect, s.status = 'misconfigured' as misconfigured, ${IS_PROBED} as probed,
       s.call_window < $8 or s.failures > 0 as pressed, ${closed} as closed, s.closed_until,
-      ${slots} - ${IN_FLIGHT} as slots, floor(least(${credits.join(', ')}) + 1e-6)::integer as credit,
+      ${SLOTS[purpose]} as slots, floor(least(${credits.join(', ')}) + 1e-6)::integer as credit,
       greatest(${waits.join(', ')}) as refill_s, (${forced}) as forced
-    from locked s),
+    from locked s, lateral (select ${RENEWALS} as renewals, ${EXCHANGES} as exchanges) as out),
   room as materialized (
     select seen.*, ${EPOCH} as at,
       case when forced then 1 when closed is not null then 0
@@ -131,14 +148,18 @@ const own = (count: 'begun' | 'ended'): string => `
   coalesce(case when (s.calls -> $4 ->> 'until')::double precision > ${EPOCH}
                 then (s.calls -> $4 ->> '${count}')::bigint end, $5::bigint)`;
 
+/** This renewal is the probe. What people bring is none: a made-up code tells nothing, and would put the next probe off. */
+const PROBED = `
+      probe_at = case when s.status = 'misconfigured' then broker_now() + interval '${PROBE_EVERY_S} seconds' else s.probe_at end,
+      credentials_tried = case when s.status = 'misconfigured'
+        then array_remove(s.credentials_tried, $10::text) || $10::text else s.credentials_tried end,`;
+
 /** Takes what `used.calls` says from the room, the same as `afterTaking`, and counts it as begun. */
 export const take = (purpose: Purpose): string => `
   taken as (
     update provider_states s set
       ${BUCKETS[purpose].map(taken).join(',\n      ')},
-      probe_at = case when s.status = 'misconfigured' then broker_now() + interval '${PROBE_EVERY_S} seconds' else s.probe_at end,
-      credentials_tried = case when s.status = 'misconfigured'
-        then array_remove(s.credentials_tried, $10::text) || $10::text else s.credentials_tried end,
+      ${isBrought(purpose) ? '' : PROBED}
       calls = (select coalesce(jsonb_object_agg(holder, count), '{}') from jsonb_each(s.calls) as other (holder, count)
                where holder <> $4 and (count ->> 'until')::double precision > ${EPOCH})
         || jsonb_build_object($4::text, jsonb_build_object(
@@ -197,12 +218,15 @@ export const PACE_SQL = {
            returning closed_until > broker_now() as closed, failures`,
   },
 
-  /** The same as `afterRateLimit`. $2 seconds. */
+  /** The same as `afterRateLimit`. $2 seconds. True where it was not left alone for this already. */
   rateLimited: {
     name: 'provider_rate_limited',
-    text: `update provider_states s set call_window = 1, closed_because = 'rate_limited',
+    text: `with former as (
+             select coalesce(closed_until > broker_now() and closed_because = 'rate_limited', false) as limited
+             from provider_states where provider = $1 for update)
+           update provider_states s set call_window = 1, closed_because = 'rate_limited',
              closed_until = greatest(${CLOSED_UNTIL}, broker_now() + make_interval(secs => $2))
            where provider = $1
-           returning true`,
+           returning not (select limited from former) as "isNews"`,
   },
 } as const;

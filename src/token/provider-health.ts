@@ -102,10 +102,10 @@ export class ProviderHealth {
   /** It said that it is asked too often. */
   async #keepRateLimit({ settings }: TokenProvider, retryAfterS: number | null): Promise<void> {
     const seconds = rateLimitedSeconds(retryAfterS);
+    if (!(await this.pace.rateLimited(settings, seconds))) return;
     this.#logger.warn(
       `${settings.name}: too many requests (429); nobody asks it for ${Math.ceil(seconds)} s`,
     );
-    await this.pace.rateLimited(settings, seconds);
   }
 
   async #keepFailure(
