@@ -21,6 +21,12 @@ const DUE = `provider = $1 and renew_at <= broker_now() and sealed_grant is not 
 /** A backlog of up to this many is sorted; a longer one is read in the order of its deadlines. */
 export const SHORT_BACKLOG = 500;
 
+/**
+ * Among so many of those that expire soonest, whether due or not, are those that must not wait. Behind them may be as many as
+ * there are connections, and none of them due: after a long outage all that is due has expired.
+ */
+export const LOOKED_AT = 2_000;
+
 /** The same as `compareDue`: the living by their end, then what has no end, then the expired, by how long they have been due. */
 const BY_DEADLINE = `
   case when expires_at > broker_now() then 0 when expires_at is null then 1 else 2 end,
@@ -31,7 +37,9 @@ const leasePicked = (purpose: 'calendar' | 'caller'): string => `
   used as (select count(*)::integer as calls from picked),
   ${take(purpose)},
   claimed as (
-    update connections c set ${TAKE_LEASE} from picked where c.id = picked.id
+    update connections c set ${TAKE_LEASE} from picked
+    -- The array keeps the planner from joining the whole table to what it takes for a tenth of the backlog.
+    where c.id = picked.id and c.id = any (array(select id from picked))
     returning ${columns('c')}, picked.crashed)
   select ${ROOM_COLUMNS}, used.calls as "taken", claimed.*
   from used left join room on true left join claimed on true`;
@@ -84,7 +92,11 @@ export const LEASE_SQL = {
         `(select n from places)`,
       )}),
       living as materialized (${candidate(
-        `(select n > 0 and is_long from places) and expires_at > broker_now()`,
+        `(select n > 0 and is_long from places) and expires_at > broker_now()
+           and expires_at <= coalesce((
+             select expires_at from connections
+             where provider = $1 and renew_at is not null and expires_at > broker_now()
+             order by expires_at, id offset ${LOOKED_AT} limit 1), 'infinity')`,
         `expires_at, id`,
         `(select n from places)`,
       )}),
@@ -93,14 +105,14 @@ export const LEASE_SQL = {
         `renew_at, id`,
         `(select n - (select count(*) from living) from places)`,
       )}),
-      expired as materialized (${candidate(
+      others as materialized (${candidate(
         `(select is_long and n > (select count(*) from living) + (select count(*) from endless) from places)
-           and expires_at <= broker_now()`,
+           and id <> all (array(select id from living union all select id from endless))`,
         `renew_at, id`,
         `(select n - (select count(*) from living) - (select count(*) from endless) from places)`,
       )}),
       picked as materialized (
-        select * from short union all select * from living union all select * from endless union all select * from expired),
+        select * from short union all select * from living union all select * from endless union all select * from others),
       ${leasePicked('calendar')}`,
   },
 
