@@ -47,7 +47,12 @@ describe('a provider that says it is asked too often', () => {
     await settle();
     expect(await calls()).toBe(1);
 
-    await world.simulator.fault({ provider: 'konnect', operation: 'token', times: 1, hold_until_released: true });
+    await world.simulator.fault({
+      provider: 'konnect',
+      operation: 'token',
+      times: 1,
+      hold_until_released: true,
+    });
     await world.advance(6);
     await eventually(async () => (await calls()) === 2);
     await new Promise((resolve) => setTimeout(resolve, 1_200));
@@ -71,7 +76,11 @@ describe('a provider that says it is asked too often', () => {
     expect(await calls()).toBe(1);
     const { body } = await world.api(other, 'GET', '/v1/providers');
     const shown = (body['items'] as Json[]).find(({ name }) => name === 'konnect');
-    expect(shown).toMatchObject({ status: 'degraded', breaker: 'open', left_alone_until: expect.any(String) });
+    expect(shown).toMatchObject({
+      status: 'degraded',
+      breaker: 'open',
+      left_alone_until: expect.any(String),
+    });
   });
 
   it.each([

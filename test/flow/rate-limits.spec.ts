@@ -65,7 +65,12 @@ describe('the rate and the concurrency of a provider, over three replicas', () =
 
   it('hold while a backlog drains, with one call in flight at first; and who waits for a token is let in', async () => {
     // Slow enough that all places would be taken if they could be.
-    await world.simulator.fault({ provider: 'konnect', operation: 'token', times: 1, hold_until_released: true });
+    await world.simulator.fault({
+      provider: 'konnect',
+      operation: 'token',
+      times: 1,
+      hold_until_released: true,
+    });
     await world.simulator.fault({ provider: 'konnect', operation: 'token', delay_ms: 100 });
     await crowd.ofKonnect(1, { provider: 'shop', first: 1_000, renewInS: 3_000 });
     await crowd.ofKonnect(100, { provider: 'shop' });
