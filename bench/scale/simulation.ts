@@ -99,7 +99,9 @@ export class Simulation {
 
   #runUntil(end: number): void {
     for (;;) {
-      const next = this.#replicas.reduce((first, replica) => (wakesAt(replica) < wakesAt(first) ? replica : first));
+      const next = this.#replicas.reduce((first, replica) =>
+        wakesAt(replica) < wakesAt(first) ? replica : first,
+      );
       const now = Math.min(this.#calls.nextEnd, wakesAt(next));
       if (now >= end) return;
       if (this.#calls.nextEnd <= now) {
@@ -138,7 +140,13 @@ export class Simulation {
     this.#readCalendar(now);
     if (this.#due.size === 0) return;
 
-    const room = roomFor(this.#pace, this.scenario, 'calendar', this.#calls.size, now);
+    const room = roomFor(
+      this.#pace,
+      this.scenario,
+      'calendar',
+      { renewals: this.#calls.size, exchanges: 0 },
+      now,
+    );
     const claimed = this.#claim(index, Math.min(slots, room.calls), now);
     if (claimed === slots || this.#pace.closedUntil > now) return;
     const { depth, perSecond } = bucketsOf(this.scenario).ordinary;

@@ -12,7 +12,10 @@ export function tableOf(results: Results): string {
     ['mean while the provider was there', `${mean.toFixed(1)} calls/s`],
     ['most in the backlog', number(most('backlog'))],
     ['most without a token', number(most('expired'))],
-    ['it was seen to be back after', results.noticedAfterS.map((s) => `${s.toFixed(0)} s`).join(', ') || 'no outage'],
+    [
+      'it was seen to be back after',
+      results.noticedAfterS.map((s) => `${s.toFixed(0)} s`).join(', ') || 'no outage',
+    ],
     ['all have a token again after', recovered.join(', ') || 'no outage'],
     ['tokens that expired before another came', number(lost)],
     ['  that could have been saved', number(lostInVain)],

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { EXCHANGE_HOLDER } from './pace.sql.js';
 
-/** Calls that anybody may cause are counted apart from the others: they have few places. */
-export type Counted = 'exchanges' | 'others';
+/** What calls are counted for: renewals, and consents and credentials apart from them. */
+export type Counted = 'renewals' | 'exchanges';
 
 /** A call that this process has begun; given back when it has ended. */
 export interface BegunCalls {
@@ -12,7 +12,7 @@ export interface BegunCalls {
   readonly holder: string;
 }
 
-/** What this process tells the others of its calls to one provider. */
+/** What this process tells the others of its calls of one kind to one provider. */
 interface Count {
   /** Names the count; a new one begins where it is unknown what was counted. */
   holder: string;
@@ -76,7 +76,7 @@ export class CallsInFlight {
     const key = `${counted} ${provider}`;
     let count = this.#counts.get(key);
     if (!count) {
-      const holder = `${counted === 'exchanges' ? EXCHANGE_HOLDER : ''}${randomUUID()}`;
+      const holder = (counted === 'exchanges' ? EXCHANGE_HOLDER : '') + randomUUID();
       this.#counts.set(key, (count = { holder, ended: 0, told: 0 }));
     }
     return count;

@@ -1,4 +1,5 @@
 import { columns, seconds, tellReplicas } from './connection-row.sql.js';
+import { FORMER, FORMER_COLUMNS } from './kept-row.js';
 import { ASKED, room, ROOM_COLUMNS, take } from './pace.sql.js';
 
 /** What a claim writes. Should nobody come back, the lease's end is also when the schedule looks at the row again. */
@@ -124,7 +125,7 @@ export const LEASE_SQL = {
    */
   keepToken: {
     name: 'connection_keep_token',
-    text: `with kept as (
+    text: `with ${FORMER}, kept as (
              update connections c set
                status = case when c.status = 'paused' then 'paused' else 'active' end,
                status_reason = case when c.status = 'paused' then c.status_reason end,
@@ -145,16 +146,16 @@ export const LEASE_SQL = {
                lease_owner = null, lease_until = null,
                lease_epoch = c.lease_epoch + (c.lease_epoch <> $2::bigint)::int,
                updated_at = broker_now()
-             where c.id = $1 and c.status <> 'revoked'
+             from former where c.id = former.id and c.status <> 'revoked'
                and (c.lease_epoch = $2::bigint or (c.token_version = $3 and c.grant_version = $4))
-             returning ${columns('c')})
+             returning ${columns('c')}, ${FORMER_COLUMNS})
            ${tellReplicas('kept')}`,
   },
 
   /** Keeps what a failure changes, under the fence. A pause that came meanwhile stays, unless the grant is dead. */
   keepFailure: {
     name: 'connection_keep_failure',
-    text: `with kept as (
+    text: `with ${FORMER}, kept as (
              update connections c set
                status = case when ${STAYS_PAUSED} then 'paused' else $3 end,
                status_reason = case when ${STAYS_PAUSED} then c.status_reason else $4 end,
@@ -163,8 +164,8 @@ export const LEASE_SQL = {
                died_at = case when $3 <> 'reauthorization_required' then null else coalesce(c.died_at, broker_now()) end,
                renew_at = case when not ${STAYS_PAUSED} then broker_now() + ${seconds('$9')} end,
                lease_owner = null, lease_until = null, updated_at = broker_now()
-             where c.id = $1 and c.lease_epoch = $2::bigint
-             returning ${columns('c')})
+             from former where c.id = former.id and c.lease_epoch = $2::bigint
+             returning ${columns('c')}, ${FORMER_COLUMNS})
            ${tellReplicas('kept')}`,
   },
 

@@ -44,7 +44,7 @@ function play(caps: Caps, script: readonly Ask[]): Begun[] {
   let toldS = 0;
   for (const { after, purpose, wanted } of script) {
     now += after.asTold ? toldS : after.seconds;
-    const room = roomFor(pace, caps, purpose, 0, now);
+    const room = roomFor(pace, caps, purpose, { renewals: 0, exchanges: 0 }, now);
     toldS = room.waitS;
     const calls = Math.min(wanted, room.calls);
     if (calls > 0) pace = afterTaking(pace, caps, purpose, calls, now);
@@ -67,7 +67,7 @@ function greedy(caps: Caps, purpose: Purpose, seconds: number): Begun[] {
   const begun: Begun[] = [];
   let pace = WIDE;
   for (let now = NOW; now < NOW + seconds;) {
-    const { calls, waitS } = roomFor(pace, caps, purpose, 0, now);
+    const { calls, waitS } = roomFor(pace, caps, purpose, { renewals: 0, exchanges: 0 }, now);
     pace = calls > 0 ? afterTaking(pace, caps, purpose, calls, now) : pace;
     for (let count = 0; count < calls; count += 1) begun.push({ at: now, purpose });
     now += Math.max(waitS, 1e-6);
@@ -118,9 +118,11 @@ describe('the rate of a provider', () => {
   it('leaves room for a caller at once while the calendar takes all that it can', () => {
     let pace = WIDE;
     for (let now = NOW; now < NOW + 5; now += 0.004) {
-      const room = roomFor(pace, CAPS, 'calendar', 0, now);
+      const room = roomFor(pace, CAPS, 'calendar', { renewals: 0, exchanges: 0 }, now);
       if (room.calls > 0) pace = afterTaking(pace, CAPS, 'calendar', room.calls, now);
-      expect(roomFor(pace, CAPS, 'caller', 0, now + 0.021).calls).toBeGreaterThan(0);
+      expect(roomFor(pace, CAPS, 'caller', { renewals: 0, exchanges: 0 }, now + 0.021).calls).toBeGreaterThan(
+        0,
+      );
     }
   });
 });

@@ -40,17 +40,28 @@ describe('the calls in flight', () => {
   ])('of a cap of %i are up to %i for the calendar, and all for callers', (concurrency, forCalendar) => {
     const caps = { ratePerSecond: 100_000, concurrency };
     const now = NOW + 1;
-    expect(roomFor(WIDE, caps, 'calendar', 0, now).calls).toBe(forCalendar);
-    expect(roomFor(WIDE, caps, 'calendar', forCalendar, now).calls).toBe(0);
-    expect(roomFor(WIDE, caps, 'caller', 0, now).calls).toBe(concurrency);
-    expect(roomFor(WIDE, caps, 'caller', concurrency, now)).toEqual({ calls: 0, waitS: 0.25 });
+    expect(roomFor(WIDE, caps, 'calendar', { renewals: 0, exchanges: 0 }, now).calls).toBe(forCalendar);
+    expect(roomFor(WIDE, caps, 'calendar', { renewals: forCalendar, exchanges: 0 }, now).calls).toBe(0);
+    expect(roomFor(WIDE, caps, 'caller', { renewals: 0, exchanges: 0 }, now).calls).toBe(concurrency);
+    expect(roomFor(WIDE, caps, 'caller', { renewals: concurrency, exchanges: 0 }, now)).toEqual({
+      calls: 0,
+      waitS: 0.25,
+    });
   });
 
   it('are one at first, and twice as many with each that works', () => {
     const calls: number[] = [];
     let pace = FRESH_PACE;
     for (let worked = 0; worked < 7; worked += 1) {
-      calls.push(roomFor(pace, { ...CAPS, ratePerSecond: 100_000 }, 'caller', 0, NOW + worked).calls);
+      calls.push(
+        roomFor(
+          pace,
+          { ...CAPS, ratePerSecond: 100_000 },
+          'caller',
+          { renewals: 0, exchanges: 0 },
+          NOW + worked,
+        ).calls,
+      );
       pace = afterWorking(pace, CAPS, NOW + worked, NOW + worked);
     }
     expect(calls).toEqual([1, 2, 4, 8, 16, 20, 20]);
@@ -68,14 +79,20 @@ describe('the calls in flight', () => {
           const closed =
             why === 'failures' ? afterFailing(open, NOW, NOW, drawn) : afterRateLimit(open, retryAfterS, NOW);
           const lastS = closed.closedUntil - NOW;
-          const during = roomFor(closed, CAPS, purpose, 0, NOW + lastS * drawn * 0.99);
-          const after = roomFor(closed, CAPS, purpose, 0, closed.closedUntil);
+          const during = roomFor(
+            closed,
+            CAPS,
+            purpose,
+            { renewals: 0, exchanges: 0 },
+            NOW + lastS * drawn * 0.99,
+          );
+          const after = roomFor(closed, CAPS, purpose, { renewals: 0, exchanges: 0 }, closed.closedUntil);
           return (
             lastS > 0 &&
             during.calls === 0 &&
             Math.abs(during.waitS - lastS * (1 - drawn * 0.99)) < 1e-5 &&
             after.calls === 1 &&
-            roomFor(closed, CAPS, purpose, 1, closed.closedUntil).calls === 0
+            roomFor(closed, CAPS, purpose, { renewals: 1, exchanges: 0 }, closed.closedUntil).calls === 0
           );
         },
       ),
@@ -85,7 +102,7 @@ describe('the calls in flight', () => {
   it('stay one while only those come back that began before the provider was closed', () => {
     const closed = afterRateLimit(WIDE, 10, NOW);
     const straggled = [1, 5, 10, 15].reduce((pace, s) => afterWorking(pace, CAPS, NOW - 1, NOW + s), closed);
-    expect(roomFor(straggled, CAPS, 'caller', 0, NOW + 16).calls).toBe(1);
+    expect(roomFor(straggled, CAPS, 'caller', { renewals: 0, exchanges: 0 }, NOW + 16).calls).toBe(1);
     expect(afterWorking(straggled, CAPS, NOW + 10, NOW + 16).window).toBe(2);
   });
 });
@@ -94,7 +111,7 @@ describe('a provider whose way fails', () => {
   it('is closed after five in a row, for one second at first and one minute at most, a random part of it', () => {
     const periods: number[] = [];
     let pace = fail(WIDE, FAILURES_TO_CLOSE - 1);
-    expect(roomFor(pace, CAPS, 'caller', 0, NOW).calls).toBeGreaterThan(0);
+    expect(roomFor(pace, CAPS, 'caller', { renewals: 0, exchanges: 0 }, NOW).calls).toBeGreaterThan(0);
     for (let now = NOW; periods.length < 9; now = pace.closedUntil) {
       pace = afterFailing(pace, now, now, 1 - Number.EPSILON);
       periods.push(Math.round((pace.closedUntil - now) * 1_000) / 1_000);
@@ -151,12 +168,12 @@ describe('a clock', () => {
     assert(
       property(double({ min: 2, max: 100_000_000, noNaN: true }), purposes, (backS, purpose) => {
         const now = NOW - backS;
-        const room = roomFor(used(purpose), CAPS, purpose, 0, now);
+        const room = roomFor(used(purpose), CAPS, purpose, { renewals: 0, exchanges: 0 }, now);
         const taken = afterTaking(used(purpose), CAPS, purpose, room.calls, now);
         return (
           room.calls === 1 &&
-          roomFor(taken, CAPS, purpose, 0, now).calls === 0 &&
-          roomFor(taken, CAPS, purpose, 0, now + 1).calls > 0
+          roomFor(taken, CAPS, purpose, { renewals: 0, exchanges: 0 }, now).calls === 0 &&
+          roomFor(taken, CAPS, purpose, { renewals: 0, exchanges: 0 }, now + 1).calls > 0
         );
       }),
     );
@@ -165,23 +182,27 @@ describe('a clock', () => {
   it('that is set back while a provider is closed ends that, where it would last longer than any closing does', () => {
     for (const closed of [fail(WIDE, FAILURES_TO_CLOSE), afterRateLimit(WIDE, 900, NOW)]) {
       const past = NOW - 86_400;
-      expect(roomFor(closed, CAPS, 'caller', 0, past).calls).toBe(1);
+      expect(roomFor(closed, CAPS, 'caller', { renewals: 0, exchanges: 0 }, past).calls).toBe(1);
       expect(afterWorking(closed, CAPS, past, past).window).toBe(2);
       expect(afterFailing(closed, past, past, 0.5)).not.toBe(closed);
       expect(afterRateLimit(closed, 5, past).closedUntil).toBe(past + 5);
     }
-    expect(roomFor(fail(WIDE, 50), CAPS, 'caller', 0, NOW - 1).waitS).toBeLessThan(MOST_CLOSED_S + 2);
+    expect(
+      roomFor(fail(WIDE, 50), CAPS, 'caller', { renewals: 0, exchanges: 0 }, NOW - 1).waitS,
+    ).toBeLessThan(MOST_CLOSED_S + 2);
   });
 
   it('that jumps ahead brings no more than the depth of the bucket', () => {
     const caps = { ratePerSecond: 1_000, concurrency: 1_000 };
     const { depth } = bucketsOf(caps).all;
     expect(depth).toBe(20);
-    expect(roomFor(used('caller'), caps, 'caller', 0, NOW + 86_400).calls).toBe(depth);
+    expect(roomFor(used('caller'), caps, 'caller', { renewals: 0, exchanges: 0 }, NOW + 86_400).calls).toBe(
+      depth,
+    );
   });
 
   it('by which statements overtake each other for a moment lets none take more', () => {
     const pace = used('caller');
-    expect(roomFor(pace, CAPS, 'caller', 0, NOW - 0.5).calls).toBe(0);
+    expect(roomFor(pace, CAPS, 'caller', { renewals: 0, exchanges: 0 }, NOW - 0.5).calls).toBe(0);
   });
 });

@@ -84,33 +84,30 @@ const CLOSED = {
   exchange: `case when ${CLOSED_UNTIL} > broker_now() and s.closed_because = 'rate_limited' then s.closed_because end`,
 };
 
-/** How a process calls its calls that anybody may cause. */
+/** How a process calls its count of calls for consents and credentials. */
 export const EXCHANGE_HOLDER = 'exchange ';
 
 /**
- * Calls that are out, of those replicas that began one within a lease: all that a replica began before is over, or lost. What
- * a failover forgot of the begun ones leaves no room for more than there is.
+ * Calls that are out, of those replicas that began one within a lease: all that a replica began before is over, or lost. A
+ * database that has forgotten calls which have ended since leaves no more room than there is.
  */
 const inFlight = (which: string): string => `
   (select coalesce(sum(greatest(0, (count ->> 'begun')::bigint - greatest((count ->> 'ended')::bigint,
                        case when holder = $4 then $5::bigint else 0 end))), 0)::integer
    from jsonb_each(s.calls) as other (holder, count)
    where (count ->> 'until')::double precision > ${EPOCH} and ${which})`;
-const IN_FLIGHT = inFlight('true');
+const RENEWALS = inFlight(`holder not like '${EXCHANGE_HOLDER}%'`);
 const EXCHANGES = inFlight(`holder like '${EXCHANGE_HOLDER}%'`);
-const OTHERS = inFlight(`holder not like '${EXCHANGE_HOLDER}%'`);
-
-const WINDOW = `least(s.call_window, $8)`;
-const places = (of: string, share: number): string => `greatest(1, floor(${of} * ${share})::integer)`;
-const placesBeside = (most: string): string =>
-  `least($8 - ${IN_FLIGHT}, ${most} - ${OTHERS}, greatest(2, ${most}) - ${IN_FLIGHT})`;
 
 /** The same as `slotsFor`. */
+const share = (of: string, part: number): string => `greatest(1, floor(${of} * ${part})::integer)`;
+const PLACES = `least(s.call_window, $8)`;
+const LEFT_ORDINARY = `${share('$8', ORDINARY_PART)} - renewals - exchanges`;
 const SLOTS: Readonly<Record<Purpose, string>> = {
-  caller: placesBeside(WINDOW),
-  calendar: placesBeside(places(WINDOW, ORDINARY_PART)),
-  proof: placesBeside(places('$8', ORDINARY_PART)),
-  exchange: `least(${places('$8', ORDINARY_PART)} - ${IN_FLIGHT}, ${places('$8', EXCHANGE_PART)} - ${EXCHANGES})`,
+  caller: `least($8 - renewals - exchanges, ${PLACES} - renewals)`,
+  calendar: `least(${LEFT_ORDINARY}, ${share(PLACES, ORDINARY_PART)} - renewals)`,
+  proof: LEFT_ORDINARY,
+  exchange: `least($8 - renewals - exchanges, ${share('$8', EXCHANGE_PART)} - exchanges)`,
 };
 
 /**
@@ -135,7 +132,7 @@ export const room = (purpose: Purpose, wanted: string, urged = 'false', forced =
       s.call_window < $8 or s.failures > 0 as pressed, ${closed} as closed, s.closed_until,
       ${SLOTS[purpose]} as slots, floor(least(${credits.join(', ')}) + 1e-6)::integer as credit,
       greatest(${waits.join(', ')}) as refill_s, (${forced}) as forced
-    from locked s),
+    from locked s, lateral (select ${RENEWALS} as renewals, ${EXCHANGES} as exchanges) as out),
   room as materialized (
     select seen.*, ${EPOCH} as at,
       case when forced then 1 when closed is not null then 0
@@ -151,7 +148,7 @@ const own = (count: 'begun' | 'ended'): string => `
   coalesce(case when (s.calls -> $4 ->> 'until')::double precision > ${EPOCH}
                 then (s.calls -> $4 ->> '${count}')::bigint end, $5::bigint)`;
 
-/** A renewal is the probe. What somebody brings is none: a made-up code tells nothing, and would put the next probe off. */
+/** This renewal is the probe. What people bring is none: a made-up code tells nothing, and would put the next probe off. */
 const PROBED = `
       probe_at = case when s.status = 'misconfigured' then broker_now() + interval '${PROBE_EVERY_S} seconds' else s.probe_at end,
       credentials_tried = case when s.status = 'misconfigured'

@@ -39,10 +39,11 @@ export class PaceStore {
     { settings, credentials }: Asking,
     statement: Statement,
     values: readonly unknown[],
-    counted: Counted = 'others',
+    counted: Counted = 'renewals',
   ): Promise<{ rows: Row[]; begun: BegunCalls }> {
     const provider = settings.name;
     const { holder, ended } = this.calls.read(provider, counted);
+    const begun = { provider, counted, holder };
     const { depth, perSecond } = bucketsOf(settings).all;
     const leaseS = leaseSeconds(settings);
     const crashedToo = this.database.secondsSinceAway() > leaseS;
@@ -55,7 +56,6 @@ export class PaceStore {
         await this.states.ensure([provider]);
         rows = await run();
       }
-      const begun = { provider, counted, holder };
       if ((rows[0]?.taken ?? 0) > 0) this.calls.told(begun, ended);
       return { rows, begun };
     } catch (error) {
@@ -69,8 +69,8 @@ export class PaceStore {
     asking: Asking,
     purpose: keyof typeof TAKE,
   ): Promise<{ room: Room; begun: BegunCalls | undefined }> {
-    const counted = purpose === 'exchange' ? 'exchanges' : 'others';
-    const { rows, begun } = await this.asking<RoomRow & QueryResultRow>(asking, TAKE[purpose], [], counted);
+    const statement = TAKE[purpose];
+    const { rows, begun } = await this.asking<RoomRow & QueryResultRow>(asking, statement, [], 'exchanges');
     const room = readRoom(rows[0]);
     if (!room) throw new Error(`${asking.settings.name}: the row that was just made sure of is gone`);
     return { room, begun: room.calls > 0 ? begun : undefined };
@@ -86,7 +86,7 @@ export class PaceStore {
 
   /** Tells the others what has ended here, where that is news. */
   async tellEnded(provider: string): Promise<void> {
-    for (const counted of ['others', 'exchanges'] as const) {
+    for (const counted of ['renewals', 'exchanges'] as const) {
       const { holder, ended, told } = this.calls.read(provider, counted);
       if (told >= ended) continue;
       await this.database.run(PACE_SQL.ended, [provider, holder, ended]);
@@ -110,7 +110,7 @@ export class PaceStore {
     return row?.closed === true;
   }
 
-  /** True where it was not left alone for this already. */
+  /** It said that it is asked too often. True where that is news. */
   async rateLimited({ name }: SharedProviderSettings, seconds: number): Promise<boolean> {
     const [row] = await this.database.run<{ isNews: boolean }>(PACE_SQL.rateLimited, [name, seconds]);
     return row?.isNews === true;

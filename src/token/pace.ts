@@ -83,22 +83,19 @@ export function bucketsOf({ ratePerSecond }: Caps): { all: Bucket; ordinary: Buc
   return { all: { depth, perSecond }, ordinary: part(ORDINARY_PART), exchange: part(EXCHANGE_PART) };
 }
 
-/**
- * Calls that may begin now for this purpose while `inFlight` are out, over all replicas, `exchanges` of them exchanges. Pure,
- * and the same as the claim's SQL.
- */
-export function roomFor(
-  pace: Pace,
-  caps: Caps,
-  purpose: Purpose,
-  inFlight: number,
-  now: number,
-  exchanges = 0,
-): Room {
+/** Calls that are in flight, over all replicas. */
+export interface InFlight {
+  readonly renewals: number;
+  /** Consents and credentials. */
+  readonly exchanges: number;
+}
+
+/** Calls that may begin now for this purpose while those are out. Pure, and the same as the claim's SQL. */
+export function roomFor(pace: Pace, caps: Caps, purpose: Purpose, inFlight: InFlight, now: number): Room {
   const closedUntil = believable(pace.closedUntil, now);
   if (closedUntil > now) return { calls: 0, waitS: closedUntil - now };
   const credits = drawnFrom(purpose).map((name) => credit(pace[FIELDS[name]], bucketsOf(caps)[name], now));
-  const slots = slotsFor(pace, caps, purpose, inFlight, exchanges);
+  const slots = slotsFor(pace, caps, purpose, inFlight);
   const most = isProbed(pace) && !isBrought(purpose) ? 1 : Infinity;
   const calls = Math.max(0, Math.min(most, slots, ...credits.map(({ calls }) => calls)));
   if (calls > 0) return { calls, waitS: 0 };
@@ -168,22 +165,27 @@ export function isBrought(purpose: Purpose): boolean {
   return purpose === 'proof' || purpose === 'exchange';
 }
 
-/**
- * Exchanges have a few places of their own, beside which there is always one for others: whoever makes codes up that are
- * slowly refused must not hold all the places, nor the only one.
- */
+/** Consents have a few places of their own: whoever makes codes up that are slowly refused must not hold those of what is due. */
 function slotsFor(
-  pace: Pace,
+  { window }: Pace,
   { concurrency }: Caps,
   purpose: Purpose,
-  inFlight: number,
-  exchanges: number,
+  { renewals, exchanges }: InFlight,
 ): number {
-  const window = isBrought(purpose) ? concurrency : Math.min(pace.window, concurrency);
-  const part = (share: number): number => Math.max(1, Math.floor(window * share));
-  const most = purpose === 'caller' ? window : part(ORDINARY_PART);
-  if (purpose === 'exchange') return Math.min(most - inFlight, part(EXCHANGE_PART) - exchanges);
-  return Math.min(concurrency - inFlight, most - (inFlight - exchanges), Math.max(2, most) - inFlight);
+  const places = Math.min(window, concurrency);
+  const part = (of: number, share: number): number => Math.max(1, Math.floor(of * share));
+  const left = concurrency - renewals - exchanges;
+  const leftOrdinary = part(concurrency, ORDINARY_PART) - renewals - exchanges;
+  switch (purpose) {
+    case 'caller':
+      return Math.min(left, places - renewals);
+    case 'calendar':
+      return Math.min(leftOrdinary, part(places, ORDINARY_PART) - renewals);
+    case 'proof':
+      return leftOrdinary;
+    case 'exchange':
+      return Math.min(left, part(concurrency, EXCHANGE_PART) - exchanges);
+  }
 }
 
 /** Nothing is closed for longer than this: a time beyond it is from before the clock was set back. */

@@ -106,12 +106,11 @@ export class RenewalSchedule {
       await Promise.all(claims.map((claim) => this.renewer.giveBack(claim)));
       return;
     }
-    // Whoever is done looks for more at once, where there is more.
-    const goOn = room
-      ? (): void => void this.#lookAt(provider).catch(() => undefined)
-      : (): void => undefined;
+    // All that there was room for was due, so that there is more: whoever is done looks for it at once.
+    const isMore = room !== undefined && claims.length >= Math.min(slots, room.calls);
+    const goOn = (): void => void (isMore && this.#lookAt(provider).catch(() => undefined));
     for (const claim of claims) this.renewer.run(claim).then(goOn, goOn);
-    if (!room || claims.length === slots || room.closed !== null) return;
+    if (!isMore || claims.length === slots || room.closed !== null) return;
     // The rest of what is due waits for the bucket, which is full again long before the next tick.
     const { depth, perSecond } = bucketsOf(provider.settings).ordinary;
     const full = askedAt + (1_000 * depth) / perSecond - this.clock.monotonic();

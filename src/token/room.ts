@@ -1,7 +1,15 @@
 import type { SharedProviderSettings } from '../config/provider-settings.js';
 
 /** Why nobody may ask a provider now. The first three last until a person does something, or a probe shows otherwise. */
-export type ClosedBecause = 'paused' | 'mass_refusals' | 'misconfigured' | 'rate_limited' | 'unreachable';
+export const CLOSED_BECAUSE = [
+  'paused',
+  'mass_refusals',
+  'misconfigured',
+  'rate_limited',
+  'unreachable',
+] as const;
+
+export type ClosedBecause = (typeof CLOSED_BECAUSE)[number];
 
 /** What is known of a provider where room for a call was asked for. */
 export interface Room {

@@ -141,9 +141,9 @@ describe('the SQL of the pace', () => {
         const row = await takeUpTo(purpose, caps, 1_000, wanted);
 
         const around = [-ROUNDED_S, 0, ROUNDED_S].map(
-          (s) => roomFor(pace, caps, purpose, mine + others, NOW + s).calls,
+          (s) => roomFor(pace, caps, purpose, { renewals: mine + others, exchanges: 0 }, NOW + s).calls,
         );
-        const { waitS } = roomFor(pace, caps, purpose, mine + others, NOW);
+        const { waitS } = roomFor(pace, caps, purpose, { renewals: mine + others, exchanges: 0 }, NOW);
         expect(around).toContain(row.roomCalls);
         expect(Math.abs(row.roomWaitS - (row.roomCalls === around[1] ? waitS : row.roomWaitS))).toBeLessThan(
           ROUNDED_S,
