@@ -183,16 +183,18 @@ describe('a provider that refuses many at once', () => {
     });
 
     it('finds what is revived and refused again dead as before, and counts it no second time', async () => {
-      // Those that live are left out, so that only the dead are asked for.
-      await world.sql(`update connections set renew_at = null where status = 'active'`);
+      // More than may be refused, were they counted.
+      await world.sql(
+        `update connections set status = 'reauthorization_required', died_at = broker_now(), renew_at = null`,
+      );
       const diedAt = await world.sql('select id, died_at from connections order by id');
       for (let round = 1; round <= 2; round += 1) {
         const before = await calls();
-        expect((await act('fynd', 'revive', { since: anHourAgo() })).body).toMatchObject({ revived: 3 });
-        await eventually(async () => (await calls()) === before + 3);
+        expect((await act('fynd', 'revive', { since: anHourAgo() })).body).toMatchObject({ revived: 8 });
+        await eventually(async () => (await calls()) === before + 8);
         await settle();
       }
-      expect([await dead(), await massRefused()]).toEqual([3, false]);
+      expect([await dead(), await massRefused()]).toEqual([8, false]);
       expect(await world.sql('select id, died_at from connections order by id')).toEqual(diedAt);
     });
 

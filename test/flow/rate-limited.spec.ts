@@ -40,7 +40,10 @@ describe('a provider that says it is asked too often', () => {
 
   it('is asked by no replica until Retry-After is over, and then with one call first', async () => {
     await limited({ retry_after: 60 });
-    await crowd.ofKonnect(8, { provider: 'konnect' });
+    await crowd.openWindow('konnect', 20);
+    await crowd.ofKonnect(1, { provider: 'konnect' });
+    await eventually(async () => (await leftAloneS()) > 0);
+    await crowd.ofKonnect(7, { provider: 'konnect', first: 2 });
     await settle();
     expect(await calls()).toBe(1);
     await world.advance(55);
