@@ -33,6 +33,7 @@ export class Database {
   readonly #onCut: (() => void)[] = [];
   readonly #onReturn: (() => void)[] = [];
   #isAway = false;
+  #wasCut = false;
   /** Monotonic milliseconds at which it was first reached again. */
   #returnedAt = -Infinity;
 
@@ -43,9 +44,9 @@ export class Database {
     this.#pool = (dataSource.driver as unknown as { master: Pool }).master;
   }
 
-  /** Seconds since this process could not reach it; 0 while it cannot, Infinity where it always could. */
+  /** Seconds since this process could not reach it; 0 while it cannot, Infinity where it always could. Being slow does not count. */
   secondsSinceAway(): number {
-    return this.#isAway ? 0 : (this.clock.monotonic() - this.#returnedAt) / 1_000;
+    return this.#wasCut ? 0 : (this.clock.monotonic() - this.#returnedAt) / 1_000;
   }
 
   /** Calls back when a connection was cut, and not merely too slow to get: another server may answer the next. */
@@ -53,7 +54,7 @@ export class Database {
     this.#onCut.push(callback);
   }
 
-  /** Calls back each time that it is reached again. */
+  /** Calls back each time that it is reached again after that. */
   onReturn(callback: () => void): void {
     this.#onReturn.push(callback);
   }
@@ -93,6 +94,9 @@ export class Database {
   #reached(): void {
     if (!this.#isAway) return;
     this.#isAway = false;
+    // One that is only slow, or full, has forgotten nothing, and nobody lost an answer to it.
+    if (!this.#wasCut) return;
+    this.#wasCut = false;
     this.#returnedAt = this.clock.monotonic();
     for (const callback of this.#onReturn) callback();
   }
@@ -100,7 +104,10 @@ export class Database {
   #lost(error: unknown): unknown {
     if (!isAway(error)) return error;
     this.#isAway = true;
-    if (isCut(error)) for (const callback of this.#onCut) callback();
+    if (isCut(error)) {
+      this.#wasCut = true;
+      for (const callback of this.#onCut) callback();
+    }
     return new Problem('store_unavailable', 'The database cannot be reached; try again shortly.', {
       retry_after: RETRY_AFTER_S,
     });

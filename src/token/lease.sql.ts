@@ -133,7 +133,9 @@ export const LEASE_SQL = {
   claimProbe: {
     name: 'connection_claim_probe',
     text: `with ${ASKED},
-      due as materialized (select id from connections where ${DUE} order by random() limit 10),
+      -- Of those that have waited longest: sorting a whole backlog for one call would take longer than the call.
+      due as materialized (
+        select id from (select id from connections where ${DUE} order by renew_at limit 1000) head order by random() limit 10),
       ${room('calendar', 'exists (select from due)')},
       picked as materialized (${candidate(
         `(select calls > 0 from room) and id in (select id from due)`,
@@ -177,7 +179,10 @@ export const LEASE_SQL = {
            ${tellReplicas('kept')}`,
   },
 
-  /** Keeps what a failure changes, under the fence. A pause that came meanwhile stays, unless the grant is dead. */
+  /**
+   * Keeps what a failure changes, under the fence. A pause that came meanwhile stays, unless the grant is dead. The versions stand
+   * beside the epoch since a failover may give the same epoch out twice: a refusal of what was spent must not end its successor.
+   */
   keepFailure: {
     name: 'connection_keep_failure',
     text: `with ${FORMER}, kept as (
@@ -190,6 +195,7 @@ export const LEASE_SQL = {
                renew_at = case when not ${STAYS_PAUSED} then broker_now() + ${seconds('$9')} end,
                lease_owner = null, lease_until = null, updated_at = broker_now()
              from former where c.id = former.id and c.lease_epoch = $2::bigint
+               and c.token_version = $11 and c.grant_version = $12
              returning ${columns('c')}, ${FORMER_COLUMNS})
            ${tellReplicas('kept')}`,
   },

@@ -146,7 +146,8 @@ export function failureValues(
   const { status, statusReason, lastError, consecutiveFailures, refusals, unknownOutcome, renewInS } =
     settled;
   const values = [claimed.id, claimed.leaseEpoch, status, statusReason, lastError, consecutiveFailures];
-  return [...values, refusals, unknownOutcome, renewInS, isRefusal];
+  const { tokenVersion, grantVersion } = claimed;
+  return [...values, refusals, unknownOutcome, renewInS, isRefusal, tokenVersion, grantVersion];
 }
 
 /** The values of a token, in the order in which statements take them. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { Database } from '../database/database.js';
 import { Notifications } from '../database/notifications.js';
@@ -43,7 +44,10 @@ export class RecentWrites implements OnApplicationBootstrap {
   #first = 0;
   /** Monotonic milliseconds. */
   #certainAt = -Infinity;
-  #isLooking = false;
+  /** How often it has become uncertain. */
+  #doubts = 0;
+  /** A look in rounds, and whether another is to follow; `pause` ends the wait for its next round. */
+  #looking: { again: boolean; pause: AbortController } | undefined;
   #checking = Promise.resolve();
 
   constructor(
@@ -54,7 +58,10 @@ export class RecentWrites implements OnApplicationBootstrap {
   ) {}
 
   onApplicationBootstrap(): void {
-    const doubt = (): void => void (this.#certainAt = Infinity);
+    const doubt = (): void => {
+      this.#certainAt = Infinity;
+      this.#doubts += 1;
+    };
     const look = (): void => void this.#lookInRounds();
     this.database.onCut(doubt);
     this.notifications.onLost(doubt);
@@ -70,7 +77,7 @@ export class RecentWrites implements OnApplicationBootstrap {
   isCertain(): boolean {
     if (this.clock.monotonic() >= this.#certainAt) return true;
     // Nobody else may ask the database for anything meanwhile, and so find out that it is back.
-    if (!this.#isLooking) void this.#lookInRounds();
+    void this.#lookInRounds();
     return false;
   }
 
@@ -101,25 +108,39 @@ export class RecentWrites implements OnApplicationBootstrap {
     return again;
   }
 
+  /** One after the other: a database that comes and goes would otherwise be asked more the worse it is. */
   async #lookInRounds(): Promise<void> {
-    this.#isLooking = true;
-    try {
-      await this.#look();
-    } finally {
-      this.#isLooking = false;
+    if (this.#looking) {
+      // What is uncertain is not left so for the pause between two rounds.
+      if (this.#certainAt === Infinity) this.#looking.pause.abort();
+      this.#looking.again = true;
+      return;
     }
+    const looking = { again: false, pause: new AbortController() };
+    this.#looking = looking;
+    try {
+      await this.#look(looking.pause.signal);
+    } finally {
+      this.#looking = undefined;
+    }
+    if (looking.again) await this.#lookInRounds();
   }
 
-  async #look(): Promise<void> {
+  async #look(cut: AbortSignal): Promise<void> {
     for (const ms of ROUNDS_MS) {
-      await new Promise((resolve) => setTimeout(resolve, ms).unref());
+      await sleep(ms, undefined, { ref: false, signal: cut }).catch(() => undefined);
+      const doubts = this.#doubts;
       try {
         await this.check();
         // The others need as long as this one at most, and a second to find out.
-        if (this.#certainAt === Infinity) this.#certainAt = this.clock.monotonic() + OTHERS_NEED_MS;
+        if (this.#certainAt === Infinity && doubts === this.#doubts)
+          this.#certainAt = this.clock.monotonic() + OTHERS_NEED_MS;
       } catch (error) {
         // It is away again; that it is back will be told again.
-        if (error instanceof Problem) return;
+        if (error instanceof Problem) {
+          await sleep(LOOK_AGAIN_MS, undefined, { ref: false });
+          return;
+        }
         this.#logger.error(`what was written lately could not be checked: ${messageOf(error)}`);
       }
     }

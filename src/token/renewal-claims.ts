@@ -56,8 +56,9 @@ export class RenewalClaims {
       return { claim: claimsOf(leased, claimedAt)[0], room: leased.room };
     };
     if (pass === 'everything') return attempt();
-    const first = this.#lines.has(provider) ? undefined : await attempt();
-    if (first && isDecided(first)) return first;
+    // Whoever cannot be renewed, or need not be any more, waits for no place.
+    const first = await attempt();
+    if (isDecided(first)) return first;
     return this.#lines.join(provider, async () => {
       for (;;) {
         const next = await attempt();
