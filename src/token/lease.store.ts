@@ -44,13 +44,17 @@ export class LeaseStore {
     wanting: number,
     pass: 'nothing' | 'backoff' | 'everything',
   ): Promise<Leased> {
-    if (!(await this.recent.certain())) throw notCertain();
     return this.#lease(asking, LEASE_SQL.claim, [id, wanting, pass !== 'nothing', pass === 'everything']);
   }
 
   /** False while a failover may have brought back what was spent already: then nothing is due yet. */
   isCertain(): boolean {
     return this.recent.isCertain();
+  }
+
+  /** Resolves once that is over. Throws Problem `store_unavailable` where it takes longer than a caller waits. */
+  async certain(): Promise<void> {
+    if (!(await this.recent.certain())) throw notCertain();
   }
 
   /** Takes the leases of up to `limit` due connections, those that expire soonest. */

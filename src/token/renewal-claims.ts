@@ -51,6 +51,8 @@ export class RenewalClaims {
   ): Promise<SingleClaim> {
     const asking = this.health.asking(this.registry.get(provider));
     const attempt = async (): Promise<SingleClaim> => {
+      // Before the clock of the lease begins to run.
+      await this.leases.certain();
       const claimedAt = this.clock.monotonic();
       const leased = await this.leases.claim(asking, id, wanting, pass);
       return { claim: claimsOf(leased, claimedAt)[0], room: leased.room };
