@@ -52,7 +52,7 @@ export class ConnectionRules {
     const row = before.rows.get(attempt.company);
     if (!row) return;
     const trail = this.trailOf(attempt.company);
-    const isDue = row.renewAt !== null && row.renewAt <= row.now;
+    const isDue = row.renewAt !== null && row.renewAt <= row.now + 1;
     const facts = (): unknown => ({ row, pass: attempt.pass, wanting });
     mustBe(
       row.leaseUntil === null || row.leaseUntil <= row.now,

@@ -43,9 +43,9 @@ export class ProviderRules {
     });
     mustBe(!state.isPaused && !state.isMass, 'a provider that is stopped is not asked', facts);
     if (asked[0]?.pass !== 'backoff')
-      mustBe((state.closedUntil ?? 0) <= there, 'a provider that is left alone is not asked', facts);
+      mustBe((state.closedUntil ?? 0) <= there + 1, 'a provider that is left alone is not asked', facts);
     if (state.isMisconfigured) {
-      mustBe((state.probeAt ?? 0) <= there, 'a misconfigured provider is probed, not asked', facts);
+      mustBe((state.probeAt ?? 0) <= there + 1, 'a misconfigured provider is probed, not asked', facts);
       mustBe(asked.length === 1, 'one connection probes a misconfigured provider', facts);
     }
     if (this.clocks.apartAt > now - LEASE_MS) return;

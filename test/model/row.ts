@@ -1,3 +1,4 @@
+import type { Pool } from 'pg';
 import type { DataSource } from 'typeorm';
 import type { Sealed } from '../../src/shared/secret.js';
 import type { Vault } from '../../src/vault/vault.js';
@@ -43,18 +44,23 @@ type Stored = Omit<Row, 'grant' | 'token'> & { sealedGrant: Sealed | null; seale
 const ms = (column: string): string => `(extract(epoch from ${column}) * 1000)::float8`;
 
 const ROWS = `
-  select id, company_id as company, ${ms('broker_now()')} as now, status, status_reason as reason,
+  select c.id, c.company_id as company, ${ms('broker_now()')} as now, c.status, status_reason as reason,
     ${ms('renew_at')} as "renewAt", ${ms('issued_at')} as "issuedAt", ${ms('expires_at')} as "expiresAt",
     lease_owner as "leaseOwner", ${ms('lease_until')} as "leaseUntil", lease_epoch::float8 as "leaseEpoch",
     token_version as "tokenVersion", grant_version as "grantVersion", consecutive_failures as failures, refusals,
-    attempts, crashes, unknown_outcome as unknown, last_error as "lastError", reported_version as "reportedVersion",
-    refresh_token_kept as "refreshTokenKept", sealed_grant as "sealedGrant", sealed_token as "sealedToken"
-  from connections where provider = $1 order by company_id`;
-
-const PROVIDER = `
-  select paused_at is not null as "isPaused", mass_refused_at is not null as "isMass", status = 'misconfigured' as "isMisconfigured",
+    attempts, crashes, unknown_outcome as unknown, c.last_error as "lastError", reported_version as "reportedVersion",
+    refresh_token_kept as "refreshTokenKept", sealed_grant as "sealedGrant", sealed_token as "sealedToken",
+    paused_at is not null as "isPaused", mass_refused_at is not null as "isMass",
+    coalesce(s.status = 'misconfigured', false) as "isMisconfigured",
     ${ms('closed_until')} as "closedUntil", ${ms('probe_at')} as "probeAt"
-  from provider_states where provider = $1`;
+  from connections c left join provider_states s on s.provider = c.provider
+  where c.provider = $1 order by company_id`;
+
+/** Everything as it lies in the database at one moment. */
+export interface Sight {
+  readonly rows: ReadonlyMap<string, Row>;
+  readonly state: ProviderRow;
+}
 
 /** Reads what is there, past the engine. */
 export class RowReader {
@@ -64,19 +70,19 @@ export class RowReader {
     private readonly provider: string,
   ) {}
 
-  async rows(): Promise<Map<string, Row>> {
-    const found: Stored[] = await this.dataSource.query(ROWS, [this.provider]);
-    return new Map(found.map((row) => [row.company, this.#open(row)]));
+  async look(): Promise<Sight> {
+    const { master } = this.dataSource.driver as unknown as { master: Pool };
+    const found = await master.query<Stored & ProviderRow>({
+      name: 'look',
+      text: ROWS,
+      values: [this.provider],
+    });
+    const [state] = found.rows;
+    if (!state) throw new Error('there is nothing to look at');
+    return { rows: new Map(found.rows.map((row) => [row.company, this.#open(row)])), state };
   }
 
-  async state(): Promise<ProviderRow> {
-    const [row] = await this.dataSource.query<ProviderRow[]>(PROVIDER, [this.provider]);
-    return (
-      row ?? { isPaused: false, isMass: false, isMisconfigured: false, closedUntil: null, probeAt: null }
-    );
-  }
-
-  #open({ sealedGrant, sealedToken, ...row }: Stored): Row {
+  #open({ sealedGrant, sealedToken, ...row }: Stored & ProviderRow): Row {
     const place = { table: 'connections', rowId: row.id, provider: this.provider, companyId: row.company };
     const open = (sealed: Sealed | null, column: string): string | null =>
       sealed && this.vault.open(sealed, { ...place, column }).reveal();

@@ -1,6 +1,7 @@
 import {
   array,
   boolean,
+  constant,
   constantFrom,
   integer,
   nat,
@@ -73,6 +74,8 @@ export type Step =
     }
   | { readonly do: (typeof OUTSIDE)[number]; readonly company: number }
   | { readonly do: 'time'; readonly seconds: number }
+  /** Until the next moment at which anything is due. */
+  | { readonly do: 'wait' }
   | { readonly do: 'database_clock'; readonly seconds: number }
   | { readonly do: 'live'; readonly seconds: number; readonly plan: Plan };
 
@@ -152,8 +155,9 @@ const steps: Arbitrary<Step> = oneof(
     weight: 3,
     arbitrary: record<Step & { do: (typeof OUTSIDE)[number] }>({ do: constantFrom(...OUTSIDE), company }),
   },
+  { weight: 5, arbitrary: constant<Step & { do: 'wait' }>({ do: 'wait' }) },
   {
-    weight: 7,
+    weight: 4,
     arbitrary: record<Step & { do: 'time' }>({
       do: constantFrom('time'),
       seconds: constantFrom(0.05, 0.3, 1, 5, 11, 21, 30, 61, 301, 601, 1_801, 2_600, 3_556, 7_200, 86_400),

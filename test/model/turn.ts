@@ -1,11 +1,5 @@
 import type { Attempt } from './attempt.js';
-import type { ProviderRow, Row } from './row.js';
-
-/** Everything as it lies in the database at one moment. */
-export interface Sight {
-  readonly rows: ReadonlyMap<string, Row>;
-  readonly state: ProviderRow;
-}
+import type { Sight } from './row.js';
 
 /** The smallest thing that happens, with all that was there before and after it. */
 export interface Turn {
