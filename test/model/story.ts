@@ -88,7 +88,7 @@ export class Story {
   async heal(): Promise<void> {
     await this.#change('resume_provider', 0);
     for (let round = 0; round < 150; round += 1) {
-      const ailing = [...this.stage.sight.rows.values()].filter((row) => isAiling(row));
+      const ailing = [...this.stage.sight.rows.values()].filter((row) => this.#isAiling(row));
       if (ailing.length === 0) return;
       if (this.stage.sight.state.isMass) await this.#change('resume_provider', 0);
       await this.stage.pass(this.#untilNext(3_600));
@@ -96,7 +96,7 @@ export class Story {
     }
     throw new Broken(
       'nothing stays ill where all is well',
-      [...this.stage.sight.rows.values()].filter(isAiling),
+      [...this.stage.sight.rows.values()].filter((row) => this.#isAiling(row)),
     );
   }
 
@@ -213,13 +213,16 @@ export class Story {
       },
     );
   }
-}
 
-/** Neither well nor ended, and not put off to a time when it will come right. */
-function isAiling(row: Row): boolean {
-  const { status, renewAt, now, token, expiresAt, leaseOwner } = row;
-  if (status === 'revoked' || status === 'paused' || (status === DEAD && renewAt === null)) return false;
-  if (leaseOwner !== null || token === null) return true;
-  const isPutOff = row.unknown !== null && renewAt !== null && renewAt > now;
-  return status !== 'active' || (expiresAt !== null && expiresAt <= now) || (row.failures > 0 && !isPutOff);
+  /** Neither well nor ended, and not put off to a time when it will come right. */
+  #isAiling(row: Row): boolean {
+    const { status, renewAt, now, grant, token, expiresAt, leaseOwner } = row;
+    if (status === 'revoked' || status === 'paused') return false;
+    // A credential that is dead at the provider, too, is tried for ever.
+    if (status === DEAD && (renewAt === null || grant === null || !this.stage.grantor.lives(grant)))
+      return false;
+    if (leaseOwner !== null || token === null) return true;
+    const isPutOff = row.unknown !== null && renewAt !== null && renewAt > now;
+    return status !== 'active' || (expiresAt !== null && expiresAt <= now) || (row.failures > 0 && !isPutOff);
+  }
 }
