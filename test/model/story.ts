@@ -108,8 +108,10 @@ export class Story {
     times.push(state.closedUntil, state.isMisconfigured ? state.probeAt : null);
     const ahead = times.filter((time) => time !== null).map((time) => (time - there) / 1_000);
     const next = Math.min(...ahead.filter((seconds) => seconds > 0), mostS);
+    const isClosed =
+      Math.max(state.closedUntil ?? 0, state.isMisconfigured ? (state.probeAt ?? 0) : 0) > there;
     // What is due and was not taken waits for room.
-    return ahead.some((seconds) => seconds <= 0) ? Math.min(next, 1) + 0.001 : next + 0.001;
+    return !isClosed && ahead.some((seconds) => seconds <= 0) ? Math.min(next, 1) + 0.001 : next + 0.001;
   }
 
   async #live(seconds: number, plan: Plan): Promise<void> {
