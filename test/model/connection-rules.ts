@@ -165,7 +165,11 @@ export class ConnectionRules {
     if (after.reason === 'lost_in_flight') {
       const others = trail.attempts.filter((other) => other !== attempt);
       mustBe(!safe, 'what may be sent twice is never lost in flight', facts);
-      mustBe(kind === 'begin' || others.some((other) => other.isUnknown), 'what is lost was sent', facts);
+      mustBe(
+        kind === 'begin' || trail.crashes > 0 || others.some((other) => other.isUnknown),
+        'what is lost was sent',
+        facts,
+      );
       if (kind === 'begin') mustBe(trail.crashes > 3, 'three probes come before the end', facts);
     } else {
       mustBe(
