@@ -203,7 +203,10 @@ export class ConnectionRules {
     const isEnded = before.leaseOwner !== null && after.leaseOwner === null;
     const isKept =
       turn.kind === 'deliver' && attempt?.outcome?.kind === 'issued' && (attempt.isKept || isEnded);
-    if (turn.kind === 'deliver' && attempt) this.#kept(turn, before, after, attempt);
+    if (turn.kind === 'deliver' && attempt) {
+      this.#kept(turn, before, after, attempt);
+      this.#told(before, after, attempt);
+    }
     if (turn.kind === 'report' && turn.company === after.company) trail.hasAsked = false;
     if (turn.kind === 'outside' && (turn.change === 'resume' || turn.change === 'revive')) {
       trail.isFreed = true;
@@ -249,6 +252,14 @@ export class ConnectionRules {
     mustBe(expiresAt >= issuedAt, 'a token ends after it begins', facts);
     const isFresh = expiresAt - issuedAt > 90_000 && after.token !== before.token;
     if (isFresh) mustBe(renewAt <= expiresAt - 44_999, 'a token is renewed in time', facts);
+  }
+
+  /** The refusal of a probe tells where the lost answer went. */
+  #told(before: Row, after: Row, { atClaim, claim, outcome, isKept }: Attempt): void {
+    const isProbe = (atClaim.unknown !== null || claim.claimed.crashed) && !this.isResendSafe(atClaim);
+    if (!isProbe || !isKept || outcome?.kind.startsWith('grant_') !== true) return;
+    const facts = (): unknown => ({ before, after, outcome });
+    mustBe(after.status === DEAD && after.reason === 'lost_in_flight', 'a refused probe is the last', facts);
   }
 
   #stands(row: Row, trail: Trail): void {

@@ -104,14 +104,13 @@ export class Story {
   #untilNext(mostS: number): number {
     const { rows, state } = this.stage.sight;
     const there = [...rows.values()][0]?.now ?? 0;
-    const times = [...rows.values()].flatMap(({ renewAt, leaseUntil }) => [renewAt, leaseUntil]);
-    times.push(state.closedUntil, state.isMisconfigured ? state.probeAt : null);
-    const ahead = times.filter((time) => time !== null).map((time) => (time - there) / 1_000);
-    const next = Math.min(...ahead.filter((seconds) => seconds > 0), mostS);
-    const isClosed =
-      Math.max(state.closedUntil ?? 0, state.isMisconfigured ? (state.probeAt ?? 0) : 0) > there;
+    const due = [...rows.values()].flatMap(({ renewAt }) => renewAt ?? []);
+    const closed = [state.closedUntil, state.isMisconfigured ? state.probeAt : null].map((time) => time ?? 0);
+    const ahead = [...due, ...closed].filter((time) => time > there).map((time) => (time - there) / 1_000);
+    const next = Math.min(...ahead, mostS);
     // What is due and was not taken waits for room.
-    return !isClosed && ahead.some((seconds) => seconds <= 0) ? Math.min(next, 1) + 0.001 : next + 0.001;
+    const hasWork = due.some((time) => time <= there) && Math.max(...closed) <= there;
+    return (hasWork ? Math.min(next, 1) : next) + 0.001;
   }
 
   async #live(seconds: number, plan: Plan): Promise<void> {
