@@ -23,28 +23,31 @@ export interface IssuedToken {
 }
 
 /** Our own codes for what went wrong; they are stored and shown, a provider's text never is. */
-export type FailureCode =
-  | 'invalid_grant'
-  | 'no_refresh_token'
-  | 'refused_without_code'
-  | 'credential_refused'
-  | 'client_refused'
-  | 'request_refused'
-  | 'endpoint_gone'
-  | 'metadata_refused'
-  | 'redirected'
-  | 'private_address'
-  | 'rate_limited'
-  | 'server_error'
-  | 'not_reached'
-  | 'timed_out'
-  | 'connection_lost'
-  | 'malformed_answer'
-  | 'answer_too_large'
-  | 'token_missing'
-  | 'lease_ran_out'
-  | 'grant_unreadable'
-  | 'internal_error';
+export const FAILURE_CODES = [
+  'invalid_grant',
+  'no_refresh_token',
+  'refused_without_code',
+  'credential_refused',
+  'client_refused',
+  'request_refused',
+  'endpoint_gone',
+  'metadata_refused',
+  'redirected',
+  'private_address',
+  'rate_limited',
+  'server_error',
+  'not_reached',
+  'timed_out',
+  'connection_lost',
+  'malformed_answer',
+  'answer_too_large',
+  'token_missing',
+  'lease_ran_out',
+  'grant_unreadable',
+  'internal_error',
+] as const;
+
+export type FailureCode = (typeof FAILURE_CODES)[number];
 
 /** What asking a provider came to. Failures are values: each lies in one of the fault domains of the engine. */
 export type Outcome =

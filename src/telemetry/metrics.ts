@@ -1,10 +1,36 @@
 import { Injectable } from '@nestjs/common';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
-/** One named method per event. Labels are few and closed: providers and outcomes, never a company or a location. */
+/** Life that a token had left: none where it had expired, more than a day where it was renewed long before. */
+const LIFE_LEFT_S = [
+  -3_600, -300, -60, 0, 15, 30, 45, 60, 120, 300, 600, 1_200, 1_800, 3_600, 14_400, 86_400,
+];
+
+/** What is due of a provider now. */
+export interface Backlog {
+  readonly due: number;
+  /** Seconds; 0 where nothing is. */
+  readonly oldestOverdueS: number;
+}
+
+/** How a provider is being asked. */
+export interface ProviderStanding {
+  /** Of each reason, whether it keeps anybody from asking. */
+  readonly closed: Readonly<Record<string, boolean>>;
+  /** Of each state of the breaker, whether it is the present one. */
+  readonly breaker: Readonly<Record<string, boolean>>;
+  readonly callWindow: number;
+}
+
+/**
+ * One named method per event. Labels are few and closed: providers and outcomes, never a company or a location. What is
+ * counted is this process's own and to be summed over the replicas; what was looked up in the database is the same at each
+ * of them. docs/metrics.md lists all.
+ */
 @Injectable()
 export class Metrics {
   readonly #registry = new Registry();
+  readonly #lookups: (() => Promise<void>)[] = [];
 
   readonly #served = new Counter({
     name: 'token_broker_tokens_total',
@@ -42,6 +68,77 @@ export class Metrics {
     registers: [this.#registry],
   });
 
+  readonly #lifeLeft = new Histogram({
+    name: 'token_broker_renewal_life_left_seconds',
+    help: 'Life that a token had left when its successor was kept, by provider; below 0 it had expired',
+    labelNames: ['provider'],
+    buckets: LIFE_LEFT_S,
+    registers: [this.#registry],
+  });
+
+  readonly #leasesLost = new Counter({
+    name: 'token_broker_leases_lost_total',
+    help: 'Outcomes of renewals that the fence refused, since the lease or the grant was another by then, by provider',
+    labelNames: ['provider'],
+    registers: [this.#registry],
+  });
+
+  readonly #crashes = new Counter({
+    name: 'token_broker_crashes_taken_over_total',
+    help: 'Leases taken over from a holder that never came back, by provider',
+    labelNames: ['provider'],
+    registers: [this.#registry],
+  });
+
+  readonly #transitions = new Counter({
+    name: 'token_broker_connection_transitions_total',
+    help: 'Connections that came into a status out of another one, by provider and new status',
+    labelNames: ['provider', 'status'],
+    registers: [this.#registry],
+  });
+
+  readonly #backlog = new Gauge({
+    name: 'token_broker_backlog',
+    help: 'Connections whose renewal is due and not running, by provider',
+    labelNames: ['provider'],
+    registers: [this.#registry],
+  });
+
+  readonly #oldestOverdue = new Gauge({
+    name: 'token_broker_oldest_overdue_seconds',
+    help: 'How long the oldest renewal of the backlog has been due, by provider; 0 where none is',
+    labelNames: ['provider'],
+    registers: [this.#registry],
+  });
+
+  readonly #connections = new Gauge({
+    name: 'token_broker_connections',
+    help: 'Connections by provider and status, counted every few minutes at most',
+    labelNames: ['provider', 'status'],
+    registers: [this.#registry],
+  });
+
+  readonly #breaker = new Gauge({
+    name: 'token_broker_provider_breaker',
+    help: 'How a provider that failed is being asked, by provider and state: 1 for the state in which it is',
+    labelNames: ['provider', 'state'],
+    registers: [this.#registry],
+  });
+
+  readonly #callWindow = new Gauge({
+    name: 'token_broker_provider_call_window',
+    help: 'Calls that may be in flight to a provider for now, over all replicas, before its own cap counts',
+    labelNames: ['provider'],
+    registers: [this.#registry],
+  });
+
+  readonly #closed = new Gauge({
+    name: 'token_broker_provider_closed',
+    help: 'Whether nothing of a provider is renewed, by provider and reason: 1 while it is so',
+    labelNames: ['provider', 'because'],
+    registers: [this.#registry],
+  });
+
   readonly #repeated = new Counter({
     name: 'token_broker_writes_repeated_total',
     help: 'Writes that the database had confirmed and a failover had forgotten, and that were written again',
@@ -50,6 +147,17 @@ export class Metrics {
 
   constructor() {
     collectDefaultMetrics({ register: this.#registry });
+  }
+
+  /** A provider is configured: what is counted of it begins at 0, or the first event would be seen by no `increase()`. */
+  providerConfigured(provider: string, statuses: readonly string[]): void {
+    for (const counter of [this.#leasesLost, this.#crashes, this.#suspected]) counter.inc({ provider }, 0);
+    for (const status of statuses) this.#transitions.inc({ provider, status }, 0);
+  }
+
+  /** Has this awaited before everything is told; it sets what is only known when asked for, and must neither throw nor last. */
+  lookUpBy(lookup: () => Promise<void>): void {
+    this.#lookups.push(lookup);
   }
 
   tokenAnswered(provider: string, outcome: string): void {
@@ -72,12 +180,55 @@ export class Metrics {
     this.#skew.set({ provider }, seconds);
   }
 
+  /** A successor was kept of a token that had this life left. */
+  tokenSucceeded(provider: string, lifeLeftS: number): void {
+    this.#lifeLeft.observe({ provider }, lifeLeftS);
+  }
+
+  leaseLost(provider: string): void {
+    this.#leasesLost.inc({ provider });
+  }
+
+  crashTakenOver(provider: string): void {
+    this.#crashes.inc({ provider });
+  }
+
+  /** A connection has come into this status out of another one. */
+  statusChanged(provider: string, status: string): void {
+    this.#transitions.inc({ provider, status });
+  }
+
+  backlogSeen(provider: string, { due, oldestOverdueS }: Backlog): void {
+    this.#backlog.set({ provider }, due);
+    this.#oldestOverdue.set({ provider }, oldestOverdueS);
+  }
+
+  connectionsCounted(provider: string, byStatus: Readonly<Record<string, number>>): void {
+    for (const [status, total] of Object.entries(byStatus))
+      this.#connections.set({ provider, status }, total);
+  }
+
+  providerSeen(provider: string, { closed, breaker, callWindow }: ProviderStanding): void {
+    for (const [because, holds] of Object.entries(closed))
+      this.#closed.set({ provider, because }, Number(holds));
+    for (const [state, holds] of Object.entries(breaker))
+      this.#breaker.set({ provider, state }, Number(holds));
+    this.#callWindow.set({ provider }, callWindow);
+  }
+
+  /** What was looked up the last time is told no more, unless it is set again. */
+  lookedUpUnknown(): void {
+    const gauges = [this.#backlog, this.#oldestOverdue, this.#connections, this.#closed, this.#breaker];
+    for (const gauge of [...gauges, this.#callWindow]) gauge.reset();
+  }
+
   writesRepeated(count: number): void {
     this.#repeated.inc(count);
   }
 
   /** Everything, in Prometheus' text format. */
   async exposition(): Promise<{ contentType: string; text: string }> {
+    await Promise.all(this.#lookups.map((lookup) => lookup()));
     return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
   }
 }

@@ -1,13 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
+import { EXCHANGE_HOLDER } from './pace.sql.js';
+
+/** What calls are counted for: renewals, and consents and credentials apart from them. */
+export type Counted = 'renewals' | 'exchanges';
 
 /** A call that this process has begun; given back when it has ended. */
 export interface BegunCalls {
   readonly provider: string;
+  readonly counted: Counted;
   readonly holder: string;
 }
 
-/** What this process tells the others of its calls to one provider. */
+/** What this process tells the others of its calls of one kind to one provider. */
 interface Count {
   /** Names the count; a new one begins where it is unknown what was counted. */
   holder: string;
@@ -27,26 +32,26 @@ export class CallsInFlight {
   readonly #waiting = new Map<string, (() => void)[]>();
 
   /** What a statement that takes room is to tell. */
-  read(provider: string): Readonly<Count> {
-    return { ...this.#count(provider) };
+  read(provider: string, counted: Counted): Readonly<Count> {
+    return { ...this.#count(provider, counted) };
   }
 
   /** This much was told to the others. */
-  told(provider: string, { holder, ended }: Pick<Count, 'holder' | 'ended'>): void {
-    const count = this.#count(provider);
+  told({ provider, counted, holder }: BegunCalls, ended: number): void {
+    const count = this.#count(provider, counted);
     if (count.holder === holder) count.told = Math.max(count.told, ended);
   }
 
   /** A call is over; one of those who wait here for a place is woken. */
-  end({ provider, holder }: BegunCalls): void {
-    const count = this.#count(provider);
+  end({ provider, counted, holder }: BegunCalls): void {
+    const count = this.#count(provider, counted);
     if (count.holder === holder) count.ended += 1;
     this.#waiting.get(provider)?.shift()?.();
   }
 
   /** A statement was lost, and nobody knows whether it took room: what it took under this name ends with its time. */
-  doubt(provider: string): void {
-    this.#counts.delete(provider);
+  doubt(provider: string, counted: Counted): void {
+    this.#counts.delete(`${counted} ${provider}`);
   }
 
   /** Resolves when a call of this process has ended, and after `seconds` at the latest. */
@@ -67,9 +72,13 @@ export class CallsInFlight {
     });
   }
 
-  #count(provider: string): Count {
-    let count = this.#counts.get(provider);
-    if (!count) this.#counts.set(provider, (count = { holder: randomUUID(), ended: 0, told: 0 }));
+  #count(provider: string, counted: Counted): Count {
+    const key = `${counted} ${provider}`;
+    let count = this.#counts.get(key);
+    if (!count) {
+      const holder = (counted === 'exchanges' ? EXCHANGE_HOLDER : '') + randomUUID();
+      this.#counts.set(key, (count = { holder, ended: 0, told: 0 }));
+    }
     return count;
   }
 }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '../database/database.js';
+import type { Backlog } from '../telemetry/metrics.js';
 import { STATUSES, type ConnectionStatus } from './connection.js';
 
 /** How many connections a provider has in each status, and how many of them wait for a renewal that is due. */
@@ -14,6 +15,25 @@ const COUNT = {
            count(*) filter (where renew_at <= broker_now() and sealed_grant is not null
                               and status not in ('paused', 'revoked'))::double precision as due
          from connections where provider = any($1::text[]) group by provider, status`,
+};
+
+/** A backlog is counted up to here; how much longer it is tells nobody more than that it is. */
+export const MOST_COUNTED = 50_000;
+
+/**
+ * What is due, of each provider: answered from the index of the calendar alone. 100 rows cost a millisecond, 50,000 of each of three
+ * providers 10 ms, and 0.8 s at worst, where all of them were written since the last vacuum and none is in memory. A row
+ * without a grant, paused or revoked has no `renew_at`, and one that is being renewed has one to come, so that nothing else needs
+ * to be looked at.
+ */
+const BACKLOG = {
+  name: 'connections_backlog',
+  text: `select p.provider, d.due, coalesce(extract(epoch from broker_now() - d.oldest), 0)::float8 as "oldestOverdueS"
+         from unnest($1::text[]) as p (provider)
+         cross join lateral (
+           select count(*)::float8 as due, min(renew_at) as oldest from (
+             select c.renew_at from connections c where c.provider = p.provider and c.renew_at <= broker_now()
+             order by c.renew_at limit ${MOST_COUNTED} + 1) as first) as d`,
 };
 
 const OTHERS = {
@@ -64,6 +84,12 @@ export class ConnectionCensus {
         ];
       }),
     );
+  }
+
+  /** What is due now of each of these providers, by name; up to MOST_COUNTED and one. */
+  async backlogsOf(providers: readonly string[]): Promise<Map<string, Backlog>> {
+    const rows = await this.database.run<Backlog & { provider: string }>(BACKLOG, [providers]);
+    return new Map(rows.map(({ provider, due, oldestOverdueS }) => [provider, { due, oldestOverdueS }]));
   }
 
   /** Of which providers, beside these, there are connections that are not revoked. */

@@ -2,11 +2,10 @@ import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put, Query, Res }
 import type { FastifyReply } from 'fastify';
 import { CallerOf, ReadsQuery, Requires, SubjectOf } from '../clients/access.js';
 import type { Caller } from '../clients/caller.js';
-import { ProviderRegistry } from '../provider/provider-registry.js';
 import type { Subject } from '../shared/ids.js';
 import {
-  answerConnection,
   answerRevocation,
+  ConnectionAnswers,
   type ConnectionAnswer,
   type RevocationAnswer,
 } from './connection-answer.js';
@@ -14,7 +13,6 @@ import { ConnectionQuery } from './connection-query.js';
 import { ConnectionService } from './connection.service.js';
 import { CredentialService } from './credential.service.js';
 import { RevocationService } from './revocation.service.js';
-import type { Connection } from './connection.js';
 
 @Controller('v1/connections')
 export class ConnectionController {
@@ -22,7 +20,7 @@ export class ConnectionController {
     private readonly connections: ConnectionService,
     private readonly credentials: CredentialService,
     private readonly revocations: RevocationService,
-    private readonly registry: ProviderRegistry,
+    private readonly answers: ConnectionAnswers,
   ) {}
 
   @Get()
@@ -32,13 +30,13 @@ export class ConnectionController {
     @Query() query: ConnectionQuery,
   ): Promise<{ items: ConnectionAnswer[]; next_cursor: string | null }> {
     const { items, nextCursor } = await this.connections.list(query);
-    return { items: items.map((connection) => this.#answer(connection)), next_cursor: nextCursor };
+    return { items: await this.answers.all(items), next_cursor: nextCursor };
   }
 
   @Get(':connectionId')
   @Requires('connection:read')
   async find(@Param('connectionId') id: string): Promise<ConnectionAnswer> {
-    return this.#answer(await this.connections.find(id));
+    return this.answers.of(await this.connections.find(id));
   }
 
   @Delete(':connectionId')
@@ -51,21 +49,21 @@ export class ConnectionController {
   @HttpCode(200)
   @Requires('connection:write')
   async pause(@Param('connectionId') id: string): Promise<ConnectionAnswer> {
-    return this.#answer(await this.connections.pause(id));
+    return this.answers.of(await this.connections.pause(id));
   }
 
   @Post(':connectionId/resume')
   @HttpCode(200)
   @Requires('connection:write')
   async resume(@Param('connectionId') id: string): Promise<ConnectionAnswer> {
-    return this.#answer(await this.connections.resume(id));
+    return this.answers.of(await this.connections.resume(id));
   }
 
   @Post(':connectionId/renew')
   @HttpCode(200)
   @Requires('connection:renew')
   async renew(@Param('connectionId') id: string): Promise<ConnectionAnswer> {
-    return this.#answer(await this.connections.renew(id));
+    return this.answers.of(await this.connections.renew(id));
   }
 
   @Put([':provider/companies/:companyId', ':provider/companies/:companyId/locations/:locationId'])
@@ -78,10 +76,6 @@ export class ConnectionController {
   ): Promise<ConnectionAnswer> {
     const { connection, created } = await this.credentials.keep(subject, body, caller);
     void reply.status(created ? 201 : 200);
-    return this.#answer(connection);
-  }
-
-  #answer(connection: Connection): ConnectionAnswer {
-    return answerConnection(connection, this.registry.find(connection.provider));
+    return this.answers.of(connection);
   }
 }

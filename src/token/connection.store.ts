@@ -3,9 +3,11 @@ import { Injectable } from '@nestjs/common';
 import { Database, type Run } from '../database/database.js';
 import type { UpstreamRevocation } from '../provider/token-provider.js';
 import type { Subject } from '../shared/ids.js';
+import { Metrics } from '../telemetry/metrics.js';
 import { isLeased, ROTATION_DUE_S, type Connection } from './connection.js';
 import { SQL } from './connection.sql.js';
 import { OUTSIDE_SQL } from './outside-change.sql.js';
+import { countMove } from './kept-row.js';
 import type { AdoptedGrant, NotAdopted } from './kept-grant.js';
 import { tokenValues } from './lease.store.js';
 import { RecentWrites } from './recent-writes.js';
@@ -28,6 +30,7 @@ export class ConnectionStore {
   constructor(
     private readonly database: Database,
     private readonly recent: RecentWrites,
+    private readonly metrics: Metrics,
   ) {}
 
   async findBySubject({ provider, companyId, locationId }: Subject): Promise<Connection | undefined> {
@@ -94,9 +97,11 @@ export class ConnectionStore {
           return 'kept_elsewhere';
         }
       }
-      return { connection: await adoptRow(run, row.id, grant), created: inserted.length > 0, grant };
+      const connection = await adoptRow(run, row.id, grant);
+      return { connection, created: inserted.length > 0, grant, former: row.status };
     });
     if (typeof adopted === 'string') return adopted;
+    if (!adopted.created) countMove(this.metrics, adopted.connection, adopted.former);
     this.#rememberAdopted(subject, adopted.connection, adopted.grant);
     return adopted;
   }
@@ -126,9 +131,12 @@ export class ConnectionStore {
       if (!former || (judged && !isAsJudged(former, judged))) return undefined;
       if (former.status === 'revoked') return former;
       const upstream = await prepare(former, run);
-      return (await run<Connection>(OUTSIDE_SQL.revoke, [id, reason, upstream]))[0];
+      const [now] = await run<Connection>(OUTSIDE_SQL.revoke, [id, reason, upstream]);
+      return now && { ...now, former: former.status };
     });
-    if (revoked) this.#rememberRevoked(revoked);
+    if (!revoked) return undefined;
+    if ('former' in revoked) countMove(this.metrics, revoked, revoked.former);
+    this.#rememberRevoked(revoked);
     return revoked;
   }
 
@@ -143,17 +151,24 @@ export class ConnectionStore {
 
   /** Undefined where there is nothing to pause: dead, revoked or paused already. */
   async pause(id: string): Promise<Connection | undefined> {
-    return (await this.database.run<Connection>(OUTSIDE_SQL.pause, [id]))[0];
+    const [row] = await this.database.run<Connection>(OUTSIDE_SQL.pause, [id]);
+    if (row) countMove(this.metrics, row, null);
+    return row;
   }
 
   /** Undefined where it was not paused. */
   async resume(id: string): Promise<Connection | undefined> {
-    return (await this.database.run<Connection>(OUTSIDE_SQL.resume, [id]))[0];
+    const [row] = await this.database.run<Connection>(OUTSIDE_SQL.resume, [id]);
+    if (row) countMove(this.metrics, row, 'paused');
+    return row;
   }
 
   /** A token that nothing renews was refused. Undefined where this version is not the current one, or not in use. */
   async markSuspect(id: string, version: number): Promise<Connection | undefined> {
-    return (await this.database.run<Connection>(OUTSIDE_SQL.markSuspect, [id, version]))[0];
+    const [row] = await this.database.run<Connection>(OUTSIDE_SQL.markSuspect, [id, version]);
+    // Once a version, and what is paused stays so.
+    if (row) countMove(this.metrics, row, 'paused');
+    return row;
   }
 
   /** Has all that was declared dead since then tried once more; how many those are. */
@@ -169,7 +184,9 @@ export class ConnectionStore {
 
   /** Ends what nothing renews and has expired; those that it was. */
   async lapse(provider: string): Promise<Connection[]> {
-    return this.database.run<Connection>(OUTSIDE_SQL.lapse, [provider]);
+    const lapsed = await this.database.run<Connection>(OUTSIDE_SQL.lapse, [provider]);
+    for (const row of lapsed) countMove(this.metrics, row, null);
+    return lapsed;
   }
 
   /** True where this report may open a renewal; false where one did so too short a time ago, or the version is not current. */

@@ -1,4 +1,5 @@
 import { columns, seconds, tellReplicas } from './connection-row.sql.js';
+import { FORMER, FORMER_COLUMNS } from './kept-row.js';
 import { ASKED, room, ROOM_COLUMNS, take } from './pace.sql.js';
 
 /** What a claim writes. Should nobody come back, the lease's end is also when the schedule looks at the row again. */
@@ -20,8 +21,10 @@ const DUE = `provider = $1 and renew_at <= broker_now() and sealed_grant is not 
 /** A backlog of up to this many is sorted; a longer one is read in the order of its deadlines. */
 export const SHORT_BACKLOG = 500;
 
-/** What comes first: the living by their end, then what has no end, then the expired. */
-const BY_DEADLINE = `coalesce(expires_at <= broker_now(), false), expires_at, id`;
+/** The same as `compareDue`: the living by their end, then what has no end, then the expired, by how long they have been due. */
+const BY_DEADLINE = `
+  case when expires_at > broker_now() then 0 when expires_at is null then 1 else 2 end,
+  case when expires_at > broker_now() then expires_at else renew_at end, id`;
 
 /** Leases what was picked, for a provider in whose row there is room for it. */
 const leasePicked = (purpose: 'calendar' | 'caller'): string => `
@@ -87,13 +90,13 @@ export const LEASE_SQL = {
       )}),
       endless as materialized (${candidate(
         `(select is_long and n > (select count(*) from living) from places) and expires_at is null`,
-        `id`,
+        `renew_at, id`,
         `(select n - (select count(*) from living) from places)`,
       )}),
       expired as materialized (${candidate(
         `(select is_long and n > (select count(*) from living) + (select count(*) from endless) from places)
            and expires_at <= broker_now()`,
-        `expires_at, id`,
+        `renew_at, id`,
         `(select n - (select count(*) from living) - (select count(*) from endless) from places)`,
       )}),
       picked as materialized (
@@ -122,7 +125,7 @@ export const LEASE_SQL = {
    */
   keepToken: {
     name: 'connection_keep_token',
-    text: `with kept as (
+    text: `with ${FORMER}, kept as (
              update connections c set
                status = case when c.status = 'paused' then 'paused' else 'active' end,
                status_reason = case when c.status = 'paused' then c.status_reason end,
@@ -143,16 +146,16 @@ export const LEASE_SQL = {
                lease_owner = null, lease_until = null,
                lease_epoch = c.lease_epoch + (c.lease_epoch <> $2::bigint)::int,
                updated_at = broker_now()
-             where c.id = $1 and c.status <> 'revoked'
+             from former where c.id = former.id and c.status <> 'revoked'
                and (c.lease_epoch = $2::bigint or (c.token_version = $3 and c.grant_version = $4))
-             returning ${columns('c')})
+             returning ${columns('c')}, ${FORMER_COLUMNS})
            ${tellReplicas('kept')}`,
   },
 
   /** Keeps what a failure changes, under the fence. A pause that came meanwhile stays, unless the grant is dead. */
   keepFailure: {
     name: 'connection_keep_failure',
-    text: `with kept as (
+    text: `with ${FORMER}, kept as (
              update connections c set
                status = case when ${STAYS_PAUSED} then 'paused' else $3 end,
                status_reason = case when ${STAYS_PAUSED} then c.status_reason else $4 end,
@@ -161,8 +164,8 @@ export const LEASE_SQL = {
                died_at = case when $3 <> 'reauthorization_required' then null else coalesce(c.died_at, broker_now()) end,
                renew_at = case when not ${STAYS_PAUSED} then broker_now() + ${seconds('$9')} end,
                lease_owner = null, lease_until = null, updated_at = broker_now()
-             where c.id = $1 and c.lease_epoch = $2::bigint
-             returning ${columns('c')})
+             from former where c.id = former.id and c.lease_epoch = $2::bigint
+             returning ${columns('c')}, ${FORMER_COLUMNS})
            ${tellReplicas('kept')}`,
   },
 

@@ -1,9 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import type { QueryResultRow } from 'pg';
 import { Database } from '../database/database.js';
+import { Metrics } from '../telemetry/metrics.js';
 import type { BegunCalls } from './calls-in-flight.js';
 import type { ClaimedConnection, Connection } from './connection.js';
 import type { KeptRenewal, KeptToken } from './kept-grant.js';
+import { countKept, type KeptRow } from './kept-row.js';
 import { LEASE_SQL } from './lease.sql.js';
 import { PaceStore, type Asking } from './pace.store.js';
 import { RecentWrites } from './recent-writes.js';
@@ -27,6 +29,7 @@ export class LeaseStore {
     private readonly database: Database,
     private readonly pace: PaceStore,
     private readonly recent: RecentWrites,
+    private readonly metrics: Metrics,
   ) {}
 
   /**
@@ -56,7 +59,8 @@ export class LeaseStore {
   /** Undefined where the fence says no: somebody changed the grant, or kept a newer token, meanwhile. */
   async keepToken(claimed: ClaimedConnection, renewal: KeptRenewal): Promise<Connection | undefined> {
     const { id, tokenVersion, grantVersion } = claimed;
-    const [row] = await this.database.run<Connection>(LEASE_SQL.keepToken, renewalValues(claimed, renewal));
+    const [row] = await this.database.run<KeptRow>(LEASE_SQL.keepToken, renewalValues(claimed, renewal));
+    countKept(this.metrics, claimed, row);
     if (row) {
       this.recent.remember({
         id,
@@ -64,7 +68,7 @@ export class LeaseStore {
           !now ||
           now.grantVersion !== grantVersion ||
           now.tokenVersion > tokenVersion ||
-          now.tokenFingerprint === renewal.fingerprint,
+          (now.tokenFingerprint === renewal.fingerprint && isGrantThere(now, claimed, renewal)),
         again: (sinceS) => {
           const older = { ...renewal, ageS: renewal.ageS + sinceS };
           return this.database.run(LEASE_SQL.keepToken, renewalValues(claimed, older));
@@ -77,7 +81,9 @@ export class LeaseStore {
   /** Undefined where the lease is somebody else's by now. */
   async keepFailure(claimed: ClaimedConnection, settled: FailureSettlement): Promise<Connection | undefined> {
     const values = failureValues(claimed, settled, false);
-    return (await this.database.run<Connection>(LEASE_SQL.keepFailure, values))[0];
+    const [row] = await this.database.run<KeptRow>(LEASE_SQL.keepFailure, values);
+    countKept(this.metrics, claimed, row);
+    return row;
   }
 
   /** Gives back a lease under which nothing was sent; `unknown` keeps what the holder before left open. */
@@ -86,7 +92,9 @@ export class LeaseStore {
     unknown: ClaimedConnection['unknownOutcome'],
   ): Promise<Connection | undefined> {
     const values = [claimed.id, claimed.leaseEpoch, unknown];
-    return (await this.database.run<Connection>(LEASE_SQL.release, values))[0];
+    const [row] = await this.database.run<Connection>(LEASE_SQL.release, values);
+    if (!row) this.metrics.leaseLost(claimed.provider);
+    return row;
   }
 
   async #lease(
@@ -96,8 +104,15 @@ export class LeaseStore {
   ): Promise<Leased> {
     const { rows, begun } = await this.pace.asking<Row>(asking, statement, values);
     const claimed = rows.filter((row): row is Row & ClaimedConnection => row.id !== null);
+    for (const { crashed, provider } of claimed) if (crashed) this.metrics.crashTakenOver(provider);
     return { room: readRoom(rows[0]), claimed, begun };
   }
+}
+
+/** The same token may have come with another refresh token, which is what would be missed; unless the row has gone on since. */
+function isGrantThere(now: Connection, claimed: ClaimedConnection, { sealedGrant }: KeptRenewal): boolean {
+  if (!sealedGrant || now.sealedGrant?.equals(sealedGrant)) return true;
+  return BigInt(now.leaseEpoch) > BigInt(claimed.leaseEpoch);
 }
 
 function renewalValues(claimed: ClaimedConnection, renewal: KeptRenewal): unknown[] {

@@ -2,7 +2,10 @@ import {
   EXCHANGE_PART,
   FAILURES_TO_CLOSE,
   FIRST_CLOSED_S,
+  isBrought,
   MOST_CLOSED_S,
+  MOST_DISORDER_S,
+  MOST_RATE_LIMITED_S,
   ORDINARY_PART,
   PROBE_EVERY_S,
   type Purpose,
@@ -42,11 +45,23 @@ const BUCKETS: Readonly<Record<Purpose, readonly Bucket[]>> = {
   exchange: [ALL, ORDINARY, EXCHANGE],
 };
 
+/** The same as `emptiedAt`: what was emptied by a clock that was set back since is forgotten. */
+const emptied = (column: string): string =>
+  `case when s.${column} > broker_now() + interval '${MOST_DISORDER_S} seconds' then timestamptz 'epoch'
+        else least(s.${column}, broker_now()) end`;
+
+/** The same as `believable`; null where nothing is closed. */
+const CLOSED_UNTIL = `case when s.closed_until <= broker_now() + interval '${MOST_RATE_LIMITED_S} seconds' then s.closed_until end`;
+
+/** A call that began at `begun` (seconds) was not under way already when the provider was closed. */
+const isNoStraggler = (begun: string): string =>
+  `coalesce(${CLOSED_UNTIL} <= to_timestamp(${begun}::double precision), true)`;
+
 const held = ({ column, depth, perSecond }: Bucket): string =>
-  `least(${depth}, extract(epoch from broker_now() - least(s.${column}, broker_now()))::double precision * ${perSecond})`;
+  `least(${depth}, extract(epoch from broker_now() - ${emptied(column)})::double precision * ${perSecond})`;
 
 const taken = ({ column, depth, perSecond }: Bucket): string =>
-  `${column} = greatest(least(s.${column}, broker_now()), broker_now() - make_interval(secs => ${depth} / ${perSecond}))
+  `${column} = greatest(${emptied(column)}, broker_now() - make_interval(secs => ${depth} / ${perSecond}))
      + make_interval(secs => used.calls / ${perSecond})`;
 
 /** Misconfigured, or unreachable for so long that one call has to show whether it still is. */
@@ -58,7 +73,7 @@ const CLOSED = {
   renewal: `case
     when s.paused_at is not null then 'paused'
     when s.mass_refused_at is not null then 'mass_refusals'
-    when s.closed_until > broker_now() then s.closed_because
+    when ${CLOSED_UNTIL} > broker_now() then s.closed_because
     when not ${MAY_PROBE} then 'misconfigured' end`,
   // An operator who asks for one renewal may be the first to see that it works again.
   urged: `case
@@ -66,15 +81,34 @@ const CLOSED = {
     when s.mass_refused_at is not null then 'mass_refusals'
     when not ${MAY_PROBE} then 'misconfigured' end`,
   // What somebody has just brought may be just what works again; only who is asked too often is left alone.
-  exchange: `case when s.closed_until > broker_now() and s.closed_because = 'rate_limited' then s.closed_because end`,
+  exchange: `case when ${CLOSED_UNTIL} > broker_now() and s.closed_because = 'rate_limited' then s.closed_because end`,
 };
 
-/** Calls that are out, of those replicas that began one within a lease: all that a replica began before is over, or lost. */
-const IN_FLIGHT = `
-  (select coalesce(sum((count ->> 'begun')::bigint - greatest((count ->> 'ended')::bigint,
-                       case when holder = $4 then $5::bigint else 0 end)), 0)::integer
+/** How a process calls its count of calls for consents and credentials. */
+export const EXCHANGE_HOLDER = 'exchange ';
+
+/**
+ * Calls that are out, of those replicas that began one within a lease: all that a replica began before is over, or lost. A
+ * database that has forgotten calls which have ended since leaves no more room than there is.
+ */
+const inFlight = (which: string): string => `
+  (select coalesce(sum(greatest(0, (count ->> 'begun')::bigint - greatest((count ->> 'ended')::bigint,
+                       case when holder = $4 then $5::bigint else 0 end))), 0)::integer
    from jsonb_each(s.calls) as other (holder, count)
-   where (count ->> 'until')::double precision > ${EPOCH})`;
+   where (count ->> 'until')::double precision > ${EPOCH} and ${which})`;
+const RENEWALS = inFlight(`holder not like '${EXCHANGE_HOLDER}%'`);
+const EXCHANGES = inFlight(`holder like '${EXCHANGE_HOLDER}%'`);
+
+/** The same as `slotsFor`. */
+const share = (of: string, part: number): string => `greatest(1, floor(${of} * ${part})::integer)`;
+const PLACES = `least(s.call_window, $8)`;
+const LEFT_ORDINARY = `${share('$8', ORDINARY_PART)} - renewals - exchanges`;
+const SLOTS: Readonly<Record<Purpose, string>> = {
+  caller: `least($8 - renewals - exchanges, ${PLACES} - renewals)`,
+  calendar: `least(${LEFT_ORDINARY}, ${share(PLACES, ORDINARY_PART)} - renewals)`,
+  proof: LEFT_ORDINARY,
+  exchange: `least($8 - renewals - exchanges, ${share('$8', EXCHANGE_PART)} - exchanges)`,
+};
 
 /**
  * Locks the provider's row and tells how many calls may begin, the same as `roomFor`. The lock comes after those on
@@ -87,25 +121,22 @@ const IN_FLIGHT = `
 export const room = (purpose: Purpose, wanted: string, urged = 'false', forced = 'false'): string => {
   const credits = BUCKETS[purpose].map(held);
   const waits = BUCKETS[purpose].map((bucket) => `greatest(0, 1 - ${held(bucket)}) / ${bucket.perSecond}`);
-  const isBrought = purpose === 'exchange' || purpose === 'proof';
-  const window = isBrought ? `$8` : `least(s.call_window, $8)`;
-  const closed = isBrought
+  const closed = isBrought(purpose)
     ? CLOSED.exchange
     : `case when (${urged}) then ${CLOSED.urged} else ${CLOSED.renewal} end`;
-  const slots = purpose === 'caller' ? window : `greatest(1, floor(${window} * ${ORDINARY_PART})::integer)`;
   return `
   locked as materialized (
     select s.* from provider_states s where s.provider = $1 and (${wanted}) for update),
   seen as materialized (
     select s.provider, s.renewal_dialect, s.status = 'misconfigured' as misconfigured, ${IS_PROBED} as probed,
       s.call_window < $8 or s.failures > 0 as pressed, ${closed} as closed, s.closed_until,
-      ${slots} - ${IN_FLIGHT} as slots, floor(least(${credits.join(', ')}) + 1e-6)::integer as credit,
+      ${SLOTS[purpose]} as slots, floor(least(${credits.join(', ')}) + 1e-6)::integer as credit,
       greatest(${waits.join(', ')}) as refill_s, (${forced}) as forced
-    from locked s),
+    from locked s, lateral (select ${RENEWALS} as renewals, ${EXCHANGES} as exchanges) as out),
   room as materialized (
-    select seen.*,
+    select seen.*, ${EPOCH} as at,
       case when forced then 1 when closed is not null then 0
-           when probed and ${!isBrought} then least(1, slots, credit) else greatest(0, least(slots, credit)) end as calls,
+           when probed and ${!isBrought(purpose)} then greatest(0, least(1, slots, credit)) else greatest(0, least(slots, credit)) end as calls,
       case when closed in ('rate_limited', 'unreachable')
              then extract(epoch from closed_until - broker_now())::double precision
            when slots <= 0 then 0.25 else refill_s end as wait_s
@@ -117,14 +148,18 @@ const own = (count: 'begun' | 'ended'): string => `
   coalesce(case when (s.calls -> $4 ->> 'until')::double precision > ${EPOCH}
                 then (s.calls -> $4 ->> '${count}')::bigint end, $5::bigint)`;
 
+/** This renewal is the probe. What people bring is none: a made-up code tells nothing, and would put the next probe off. */
+const PROBED = `
+      probe_at = case when s.status = 'misconfigured' then broker_now() + interval '${PROBE_EVERY_S} seconds' else s.probe_at end,
+      credentials_tried = case when s.status = 'misconfigured'
+        then array_remove(s.credentials_tried, $10::text) || $10::text else s.credentials_tried end,`;
+
 /** Takes what `used.calls` says from the room, the same as `afterTaking`, and counts it as begun. */
 export const take = (purpose: Purpose): string => `
   taken as (
     update provider_states s set
       ${BUCKETS[purpose].map(taken).join(',\n      ')},
-      probe_at = case when s.status = 'misconfigured' then broker_now() + interval '${PROBE_EVERY_S} seconds' else s.probe_at end,
-      credentials_tried = case when s.status = 'misconfigured'
-        then array_remove(s.credentials_tried, $10::text) || $10::text else s.credentials_tried end,
+      ${isBrought(purpose) ? '' : PROBED}
       calls = (select coalesce(jsonb_object_agg(holder, count), '{}') from jsonb_each(s.calls) as other (holder, count)
                where holder <> $4 and (count ->> 'until')::double precision > ${EPOCH})
         || jsonb_build_object($4::text, jsonb_build_object(
@@ -136,7 +171,7 @@ export const take = (purpose: Purpose): string => `
 
 /** The columns of a `Room`, as they are called in the code; all null where nothing was locked. */
 export const ROOM_COLUMNS = `
-  room.closed as "roomClosed", room.wait_s as "roomWaitS", room.calls as "roomCalls", room.probed as "roomProbed",
+  room.at as "roomAt", room.closed as "roomClosed", room.wait_s as "roomWaitS", room.calls as "roomCalls", room.probed as "roomProbed",
   room.pressed as "roomPressed", room.misconfigured as "roomMisconfigured", room.renewal_dialect as "roomDialect",
   not exists (select from provider_states where provider = $1) as "rowMissing"`;
 
@@ -157,18 +192,21 @@ export const PACE_SQL = {
            where provider = $1 and (calls -> $2 ->> 'ended')::bigint < $3`,
   },
 
-  /** The same as `afterWorking`. $2 concurrency. */
+  /** The same as `afterWorking`. $2 concurrency, $3 when the call began. */
   worked: {
     name: 'provider_paced_up',
-    text: `update provider_states set failures = 0, last_failed = null,
-             call_window = case when closed_until > broker_now() then call_window else least($2, call_window * 2) end
+    text: `update provider_states s set failures = 0, last_failed = null,
+             call_window = case when ${isNoStraggler('$3')} then least($2, call_window * 2) else call_window end
            where provider = $1 and (failures > 0 or call_window < $2)`,
   },
 
-  /** The same as `afterFailing`, unless it is the connection that failed last. $2 connection, $3 drawn from 0 up to 1. */
+  /**
+   * The same as `afterFailing`, unless it is the connection that failed last. $2 connection, $3 drawn from 0 up to 1, $4 when
+   * the call began.
+   */
   failed: {
     name: 'provider_failed',
-    text: `update provider_states set last_failed = $2, failures = failures + 1,
+    text: `update provider_states s set last_failed = $2, failures = failures + 1,
              call_window = case when failures + 1 >= ${FAILURES_TO_CLOSE} then 1 else call_window end,
              closed_because = case when failures + 1 >= ${FAILURES_TO_CLOSE} then 'unreachable' else closed_because end,
              closed_until = case when failures + 1 >= ${FAILURES_TO_CLOSE}
@@ -176,16 +214,19 @@ export const PACE_SQL = {
                  ${FIRST_CLOSED_S} * 2 ^ least(failures + 1 - ${FAILURES_TO_CLOSE}, 20)) * (0.5 + $3::double precision / 2))
                else closed_until end
            where provider = $1 and last_failed is distinct from $2::uuid
-             and (closed_until is null or closed_until <= broker_now())
+             and ${isNoStraggler('$4')}
            returning closed_until > broker_now() as closed, failures`,
   },
 
-  /** The same as `afterRateLimit`. $2 seconds. */
+  /** The same as `afterRateLimit`. $2 seconds. True where it was not left alone for this already. */
   rateLimited: {
     name: 'provider_rate_limited',
-    text: `update provider_states set call_window = 1, closed_because = 'rate_limited',
-             closed_until = greatest(closed_until, broker_now() + make_interval(secs => $2))
+    text: `with former as (
+             select coalesce(closed_until > broker_now() and closed_because = 'rate_limited', false) as limited
+             from provider_states where provider = $1 for update)
+           update provider_states s set call_window = 1, closed_because = 'rate_limited',
+             closed_until = greatest(${CLOSED_UNTIL}, broker_now() + make_interval(secs => $2))
            where provider = $1
-           returning true`,
+           returning not (select limited from former) as "isNews"`,
   },
 } as const;

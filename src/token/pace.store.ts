@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import type { QueryResultRow } from 'pg';
 import type { SharedProviderSettings } from '../config/provider-settings.js';
 import { Database, type Statement } from '../database/database.js';
-import { CallsInFlight, type BegunCalls } from './calls-in-flight.js';
+import { CallsInFlight, type BegunCalls, type Counted } from './calls-in-flight.js';
 import { bucketsOf } from './pace.js';
 import { PACE_SQL } from './pace.sql.js';
 import { ProviderStateStore } from './provider-state.store.js';
@@ -39,9 +39,11 @@ export class PaceStore {
     { settings, credentials }: Asking,
     statement: Statement,
     values: readonly unknown[],
+    counted: Counted = 'renewals',
   ): Promise<{ rows: Row[]; begun: BegunCalls }> {
     const provider = settings.name;
-    const { holder, ended } = this.calls.read(provider);
+    const { holder, ended } = this.calls.read(provider, counted);
+    const begun = { provider, counted, holder };
     const { depth, perSecond } = bucketsOf(settings).all;
     const leaseS = leaseSeconds(settings);
     const crashedToo = this.database.secondsSinceAway() > leaseS;
@@ -54,10 +56,10 @@ export class PaceStore {
         await this.states.ensure([provider]);
         rows = await run();
       }
-      if ((rows[0]?.taken ?? 0) > 0) this.calls.told(provider, { holder, ended });
-      return { rows, begun: { provider, holder } };
+      if ((rows[0]?.taken ?? 0) > 0) this.calls.told(begun, ended);
+      return { rows, begun };
     } catch (error) {
-      this.calls.doubt(provider);
+      this.calls.doubt(provider, counted);
       throw error;
     }
   }
@@ -67,7 +69,8 @@ export class PaceStore {
     asking: Asking,
     purpose: keyof typeof TAKE,
   ): Promise<{ room: Room; begun: BegunCalls | undefined }> {
-    const { rows, begun } = await this.asking<RoomRow & QueryResultRow>(asking, TAKE[purpose], []);
+    const statement = TAKE[purpose];
+    const { rows, begun } = await this.asking<RoomRow & QueryResultRow>(asking, statement, [], 'exchanges');
     const room = readRoom(rows[0]);
     if (!room) throw new Error(`${asking.settings.name}: the row that was just made sure of is gone`);
     return { room, begun: room.calls > 0 ? begun : undefined };
@@ -83,28 +86,33 @@ export class PaceStore {
 
   /** Tells the others what has ended here, where that is news. */
   async tellEnded(provider: string): Promise<void> {
-    const { holder, ended, told } = this.calls.read(provider);
-    if (told >= ended) return;
-    await this.database.run(PACE_SQL.ended, [provider, holder, ended]);
-    this.calls.told(provider, { holder, ended });
+    for (const counted of ['renewals', 'exchanges'] as const) {
+      const { holder, ended, told } = this.calls.read(provider, counted);
+      if (told >= ended) continue;
+      await this.database.run(PACE_SQL.ended, [provider, holder, ended]);
+      this.calls.told({ provider, counted, holder }, ended);
+    }
   }
 
-  /** A call worked: a token, or a verdict on a grant. */
-  async worked({ name, concurrency }: SharedProviderSettings): Promise<void> {
-    await this.database.run(PACE_SQL.worked, [name, concurrency]);
+  /** A call for which there was this room worked: a token, or a verdict on a grant. */
+  async worked({ name, concurrency }: SharedProviderSettings, { at }: Room): Promise<void> {
+    await this.database.run(PACE_SQL.worked, [name, concurrency, at]);
   }
 
   /** The way there failed for this connection. True where that closes the provider. */
-  async failed({ name }: SharedProviderSettings, connectionId: string): Promise<boolean> {
+  async failed({ name }: SharedProviderSettings, connectionId: string, { at }: Room): Promise<boolean> {
     const [row] = await this.database.run<{ closed: boolean | null }>(PACE_SQL.failed, [
       name,
       connectionId,
       Math.random(),
+      at,
     ]);
     return row?.closed === true;
   }
 
-  async rateLimited({ name }: SharedProviderSettings, seconds: number): Promise<void> {
-    await this.database.run(PACE_SQL.rateLimited, [name, seconds]);
+  /** It said that it is asked too often. True where that is news. */
+  async rateLimited({ name }: SharedProviderSettings, seconds: number): Promise<boolean> {
+    const [row] = await this.database.run<{ isNews: boolean }>(PACE_SQL.rateLimited, [name, seconds]);
+    return row?.isNews === true;
   }
 }

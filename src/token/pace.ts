@@ -47,14 +47,19 @@ const DEPTH_S = 0.1;
 export const FAILURES_TO_CLOSE = 5;
 export const FIRST_CLOSED_S = 1;
 export const MOST_CLOSED_S = 60;
-/** After a 429 that does not say how long. */
+/** After a 429 that does not say how long, and at most, whatever it says. */
 export const RATE_LIMITED_S = 5;
+export const MOST_RATE_LIMITED_S = 900;
+/** Part of the refill that is given away, so that times that are rounded to a microsecond never add up to one call more. */
+const ROUNDING = 0.001;
+/** Seconds by which statements may overtake each other; a bucket that is emptied later than this was on another clock. */
+export const MOST_DISORDER_S = 1;
 /** Seconds between two probes of a misconfigured provider: at most two calls each, so at most four a minute. */
 export const PROBE_EVERY_S = 30;
 /** Concurrency is freed by answers, which nobody can foretell. */
 const LOOK_AGAIN_S = 0.25;
 
-/** A provider that was never asked, or not since a pause. */
+/** A provider that was never asked. */
 export const FRESH_PACE: Pace = {
   emptyAt: 0,
   ordinaryEmptyAt: 0,
@@ -65,12 +70,12 @@ export const FRESH_PACE: Pace = {
 };
 
 /**
- * The buckets of a cap. With a depth of d and a refill of (rate - d + 1) a second, no second holds more than `rate` calls,
- * wherever it begins.
+ * The buckets of a cap. With a depth of d and a refill of just under (rate - d + 1) a second, no second holds more than
+ * `rate` calls, wherever it begins.
  */
 export function bucketsOf({ ratePerSecond }: Caps): { all: Bucket; ordinary: Bucket; exchange: Bucket } {
   const depth = Math.max(1, Math.floor(ratePerSecond * DEPTH_S));
-  const perSecond = ratePerSecond - depth + 1;
+  const perSecond = (ratePerSecond - depth + 1) * (1 - ROUNDING);
   const part = (share: number): Bucket => ({
     depth: Math.max(1, Math.floor(depth * share)),
     perSecond: perSecond * share,
@@ -78,14 +83,28 @@ export function bucketsOf({ ratePerSecond }: Caps): { all: Bucket; ordinary: Buc
   return { all: { depth, perSecond }, ordinary: part(ORDINARY_PART), exchange: part(EXCHANGE_PART) };
 }
 
-/** Calls that may begin now for this purpose while `inFlight` are out, over all replicas. Pure, and the same as the claim's SQL. */
-export function roomFor(pace: Pace, caps: Caps, purpose: Purpose, inFlight: number, now: number): Room {
-  if (pace.closedUntil > now) return { calls: 0, waitS: pace.closedUntil - now };
+/** Calls that are in flight, over all replicas. */
+export interface InFlight {
+  readonly renewals: number;
+  /** Consents and credentials. */
+  readonly exchanges: number;
+}
+
+/** Calls that may begin now for this purpose while those are out. Pure, and the same as the claim's SQL. */
+export function roomFor(pace: Pace, caps: Caps, purpose: Purpose, inFlight: InFlight, now: number): Room {
+  const closedUntil = believable(pace.closedUntil, now);
+  if (closedUntil > now) return { calls: 0, waitS: closedUntil - now };
   const credits = drawnFrom(purpose).map((name) => credit(pace[FIELDS[name]], bucketsOf(caps)[name], now));
-  const slots = slotsOf(pace, caps, purpose) - inFlight;
-  const calls = Math.max(0, Math.min(slots, ...credits.map(({ calls }) => calls)));
+  const slots = slotsFor(pace, caps, purpose, inFlight);
+  const most = isProbed(pace) && !isBrought(purpose) ? 1 : Infinity;
+  const calls = Math.max(0, Math.min(most, slots, ...credits.map(({ calls }) => calls)));
   if (calls > 0) return { calls, waitS: 0 };
   return { calls, waitS: slots <= 0 ? LOOK_AGAIN_S : Math.max(...credits.map(({ waitS }) => waitS)) };
+}
+
+/** Unreachable for so long that one call at a time, for any connection, has to show whether it still is. */
+export function isProbed({ failures }: Pace): boolean {
+  return failures >= FAILURES_TO_CLOSE;
 }
 
 /** The pace once this many calls have begun. */
@@ -93,24 +112,29 @@ export function afterTaking(pace: Pace, caps: Caps, purpose: Purpose, calls: num
   const buckets = bucketsOf(caps);
   const changes = drawnFrom(purpose).map((name) => {
     const { depth, perSecond } = buckets[name];
-    const from = Math.max(Math.min(pace[FIELDS[name]], now), now - depth / perSecond);
+    const from = Math.max(emptiedAt(pace[FIELDS[name]], now), now - depth / perSecond);
     return [FIELDS[name], from + calls / perSecond];
   });
   return { ...pace, ...(Object.fromEntries(changes) as Partial<Pace>) };
 }
 
-/** The pace once a call has worked: a token, or a verdict on a grant. */
-export function afterWorking(pace: Pace, caps: Caps, now: number): Pace {
-  const window = pace.closedUntil > now ? pace.window : Math.min(caps.concurrency, pace.window * 2);
+/**
+ * The pace once a call that began at `begunAt` has worked: a token, or a verdict on a grant. What was under way when the
+ * provider was closed says that the way works, but not how much it can take since.
+ */
+export function afterWorking(pace: Pace, caps: Caps, begunAt: number, now: number): Pace {
+  const isStraggler = believable(pace.closedUntil, now) > begunAt;
+  const window = isStraggler ? pace.window : Math.min(caps.concurrency, pace.window * 2);
   return { ...pace, window, failures: 0 };
 }
 
 /**
- * The pace once the way there has failed for another connection than the last time. What was under way when the provider was
- * closed does not close it further. `drawn` is from 0 up to 1.
+ * The pace once the way there has failed, for another connection than the last time, in a call that began at `begunAt`. Nothing
+ * begins while a provider is closed: what began before the end of that was under way already, and closes it no further
+ * however late it fails. `drawn` is from 0 up to 1.
  */
-export function afterFailing(pace: Pace, now: number, drawn: number): Pace {
-  if (pace.closedUntil > now) return pace;
+export function afterFailing(pace: Pace, begunAt: number, now: number, drawn: number): Pace {
+  if (believable(pace.closedUntil, now) > begunAt) return pace;
   const failures = pace.failures + 1;
   if (failures < FAILURES_TO_CLOSE) return { ...pace, failures };
   const closedS = Math.min(MOST_CLOSED_S, FIRST_CLOSED_S * 2 ** Math.min(failures - FAILURES_TO_CLOSE, 20));
@@ -119,8 +143,13 @@ export function afterFailing(pace: Pace, now: number, drawn: number): Pace {
 
 /** The pace once the provider has said that it is asked too often. */
 export function afterRateLimit(pace: Pace, retryAfterS: number | null, now: number): Pace {
-  const closedS = Math.max(1, retryAfterS ?? RATE_LIMITED_S);
-  return { ...pace, window: 1, closedUntil: Math.max(pace.closedUntil, now + closedS) };
+  const closedUntil = now + rateLimitedSeconds(retryAfterS);
+  return { ...pace, window: 1, closedUntil: Math.max(believable(pace.closedUntil, now), closedUntil) };
+}
+
+/** How long a provider is left alone that has said that it is asked too often, and perhaps for how long. */
+export function rateLimitedSeconds(retryAfterS: number | null): number {
+  return Math.min(MOST_RATE_LIMITED_S, Math.max(1, retryAfterS ?? RATE_LIMITED_S));
 }
 
 const FIELDS = { all: 'emptyAt', ordinary: 'ordinaryEmptyAt', exchange: 'exchangeEmptyAt' } as const;
@@ -132,19 +161,49 @@ function drawnFrom(purpose: Purpose): readonly (keyof typeof FIELDS)[] {
 }
 
 /** What a person brings is one call, and no storm: it does not wait until the provider has shown that it works. */
-function slotsOf(pace: Pace, { concurrency }: Caps, purpose: Purpose): number {
-  const isBrought = purpose === 'proof' || purpose === 'exchange';
-  const window = isBrought ? concurrency : Math.min(pace.window, concurrency);
-  return purpose === 'caller' ? window : Math.max(1, Math.floor(window * ORDINARY_PART));
+export function isBrought(purpose: Purpose): boolean {
+  return purpose === 'proof' || purpose === 'exchange';
 }
 
-/** A clock that was set back makes nobody wait: it is as if all had been taken just now. */
+/** Consents have a few places of their own: whoever makes codes up that are slowly refused must not hold those of what is due. */
+function slotsFor(
+  { window }: Pace,
+  { concurrency }: Caps,
+  purpose: Purpose,
+  { renewals, exchanges }: InFlight,
+): number {
+  const places = Math.min(window, concurrency);
+  const part = (of: number, share: number): number => Math.max(1, Math.floor(of * share));
+  const left = concurrency - renewals - exchanges;
+  const leftOrdinary = part(concurrency, ORDINARY_PART) - renewals - exchanges;
+  switch (purpose) {
+    case 'caller':
+      return Math.min(left, places - renewals);
+    case 'calendar':
+      return Math.min(leftOrdinary, part(places, ORDINARY_PART) - renewals);
+    case 'proof':
+      return leftOrdinary;
+    case 'exchange':
+      return Math.min(left, part(concurrency, EXCHANGE_PART) - exchanges);
+  }
+}
+
+/** Nothing is closed for longer than this: a time beyond it is from before the clock was set back. */
+function believable(closedUntil: number, now: number): number {
+  return closedUntil > now + MOST_RATE_LIMITED_S ? 0 : closedUntil;
+}
+
+/** When there last was nothing left. Where the clock was set back since, that would hold everybody up: it is forgotten. */
+function emptiedAt(emptyAt: number, now: number): number {
+  return emptyAt > now + MOST_DISORDER_S ? 0 : Math.min(emptyAt, now);
+}
+
 function credit(
   emptyAt: number,
   { depth, perSecond }: Bucket,
   now: number,
 ): { calls: number; waitS: number } {
-  const held = Math.min(depth, (now - Math.min(emptyAt, now)) * perSecond);
+  const held = Math.min(depth, (now - emptiedAt(emptyAt, now)) * perSecond);
   // A whole call may be short of one by what a double cannot hold.
   return { calls: Math.floor(held + 1e-6), waitS: Math.max(0, 1 - held) / perSecond };
 }

@@ -4,6 +4,7 @@ import { Injectable } from '@nestjs/common';
 import { Database } from '../database/database.js';
 import { Clock } from '../shared/clock.js';
 import { Problem } from '../shared/problem.js';
+import { WaitingLines } from './waiting-lines.js';
 
 /** Credentials of one caller that may be refused within an hour; then it has to wait. */
 const MOST_REFUSED = 5;
@@ -41,6 +42,8 @@ interface Count {
  */
 @Injectable()
 export class ProofLimit {
+  readonly #lines = new WaitingLines();
+
   constructor(
     private readonly database: Database,
     private readonly clock: Clock,
@@ -48,8 +51,12 @@ export class ProofLimit {
 
   /** Takes a place; its id. Throws Problem `rate_limited` where refusals hold all of them. */
   async begin(caller: string): Promise<string> {
-    const id = randomUUID();
     const until = this.clock.monotonic() + WAITS_MS;
+    return this.#lines.join(caller, () => this.#begin(caller, until));
+  }
+
+  async #begin(caller: string, until: number): Promise<string> {
+    const id = randomUUID();
     for (;;) {
       const { refused, counted, waitS } = await this.#tryToBegin(id, caller);
       if (counted < MOST_REFUSED) return id;

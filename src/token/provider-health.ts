@@ -5,7 +5,7 @@ import type { Failure } from '../provider/verdict.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { Vault } from '../vault/vault.js';
 import type { BegunCalls } from './calls-in-flight.js';
-import { RATE_LIMITED_S } from './pace.js';
+import { rateLimitedSeconds } from './pace.js';
 import { PaceStore, type Asking } from './pace.store.js';
 import { ProviderStateStore } from './provider-state.store.js';
 import type { Room } from './room.js';
@@ -68,7 +68,7 @@ export class ProviderHealth {
     connectionId: string,
     credentials: string,
   ): Promise<void> {
-    if (outcome.kind === 'unavailable') return this.#keepFailure(provider, outcome, connectionId);
+    if (outcome.kind === 'unavailable') return this.#keepFailure(provider, room, outcome, connectionId);
     if (outcome.kind === 'misconfigured') {
       if (await this.states.markMisconfigured(provider.name, outcome.code, credentials)) {
         this.#logger.error(
@@ -83,7 +83,7 @@ export class ProviderHealth {
     }
     // A verdict on a grant is as good a sign as a token, unless it was ours and nobody was asked.
     const wasAsked = outcome.kind === 'issued' || !OURS.has(outcome.code);
-    if (room.pressed && wasAsked) await this.pace.worked(provider.settings);
+    if (room.pressed && wasAsked) await this.pace.worked(provider.settings, room);
   }
 
   /** Something was minted in this dialect: it takes our registration. */
@@ -96,26 +96,27 @@ export class ProviderHealth {
     if (failure?.kind === 'unavailable' && failure.code === 'rate_limited') {
       return this.#keepRateLimit(provider, failure.retryAfterSeconds);
     }
-    if (room.pressed && !failure) await this.pace.worked(provider.settings);
+    if (room.pressed && !failure) await this.pace.worked(provider.settings, room);
   }
 
   /** It said that it is asked too often. */
   async #keepRateLimit({ settings }: TokenProvider, retryAfterS: number | null): Promise<void> {
-    const seconds = Math.max(1, retryAfterS ?? RATE_LIMITED_S);
+    const seconds = rateLimitedSeconds(retryAfterS);
+    if (!(await this.pace.rateLimited(settings, seconds))) return;
     this.#logger.warn(
       `${settings.name}: too many requests (429); nobody asks it for ${Math.ceil(seconds)} s`,
     );
-    await this.pace.rateLimited(settings, seconds);
   }
 
   async #keepFailure(
     provider: TokenProvider,
+    room: Room,
     { code, retryAfterSeconds }: Extract<Outcome, { kind: 'unavailable' }>,
     connectionId: string,
   ): Promise<void> {
     if (OURS.has(code)) return;
     if (code === 'rate_limited') return this.#keepRateLimit(provider, retryAfterSeconds);
-    if (await this.pace.failed(provider.settings, connectionId)) {
+    if (await this.pace.failed(provider.settings, connectionId, room)) {
       this.#logger.warn(`${provider.name}: fails again and again (${code}); left alone for a moment`);
     }
   }

@@ -95,11 +95,10 @@ export class RecentWrites implements OnApplicationBootstrap {
         // One that was just written again has changed the row for those that come after it.
         if (write.isThere(found.get(write.id))) continue;
         await write.again((this.clock.monotonic() - at) / 1_000);
-        again += 1;
         const [now] = await this.database.run<Connection>(FIND, [[write.id]]);
         if (now) found.set(now.id, now);
-        if (!write.isThere(now))
-          this.#logger.error(`${write.id}: a write was forgotten and does not fit any more`);
+        if (write.isThere(now)) again += 1;
+        else this.#logger.error(`${write.id}: a write was forgotten and does not fit any more`);
       }
     }
     if (again > 0) {

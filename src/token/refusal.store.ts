@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { Database, type Run } from '../database/database.js';
+import { Metrics } from '../telemetry/metrics.js';
 import type { ClaimedConnection, Connection } from './connection.js';
+import { countKept, type KeptRow } from './kept-row.js';
 import { LEASE_SQL } from './lease.sql.js';
 import { failureValues } from './lease.store.js';
 import { allowedRefusals, FEWEST_ALLOWED, isMassRefusal } from './mass-refusal.js';
@@ -52,7 +54,10 @@ export interface KeptRefusal {
 /** Refusals of grants, counted over all connections of a provider, so that one mistake there does not end them all. */
 @Injectable()
 export class RefusalStore {
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly metrics: Metrics,
+  ) {}
 
   /**
    * Keeps a refusal as it was `settled`; where too many others of the provider were refused lately as it is `heldBack`, with
@@ -63,15 +68,17 @@ export class RefusalStore {
     settled: FailureSettlement,
     heldBack: FailureSettlement,
   ): Promise<KeptRefusal> {
-    return this.database.transaction(async (run) => {
+    const result = await this.database.transaction(async (run) => {
       const isMass = await this.#isMass(run, claimed);
-      const [kept] = await run<Connection>(
+      const [kept] = await run<KeptRow>(
         LEASE_SQL.keepFailure,
         failureValues(claimed, isMass ? heldBack : settled, true),
       );
       const stopped = isMass && kept !== undefined && (await run(SQL.stop, [claimed.provider])).length > 0;
       return { kept, stopped };
     });
+    countKept(this.metrics, claimed, result.kept);
+    return result;
   }
 
   async #isMass(run: Run, { provider, id }: ClaimedConnection): Promise<boolean> {

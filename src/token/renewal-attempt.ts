@@ -91,6 +91,12 @@ export class RenewalAttempt {
     return this.#written(claimed, write, outcome.code);
   }
 
+  /** Gives back what was claimed and not begun. */
+  async giveBack({ claimed }: Claim): Promise<void> {
+    const traits = traitsOf(this.registry.get(claimed.provider));
+    await this.failures.release(claimed, unknownAfter(claimed, traits));
+  }
+
   async #ask(provider: TokenProvider, { claimed, claimedAt, room }: Claim): Promise<Outcome> {
     const { settings } = provider;
     const lastSend = claimedAt + leaseSeconds(settings) * 1_000 - settings.timeoutMs;

@@ -102,12 +102,15 @@ export class RenewalSchedule {
     if (slots < Math.max(1, Math.min(concurrency, running) / SHARE_TO_CLAIM)) return;
     const askedAt = this.clock.monotonic();
     const { claims, room } = await this.claims.due(provider, slots);
-    // Whoever is done looks for more at once, where there is more.
-    const goOn = room
-      ? (): void => void this.#lookAt(provider).catch(() => undefined)
-      : (): void => undefined;
+    if (this.#stopped) {
+      await Promise.all(claims.map((claim) => this.renewer.giveBack(claim)));
+      return;
+    }
+    // All that there was room for was due, so that there is more: whoever is done looks for it at once.
+    const isMore = room !== undefined && claims.length >= Math.min(slots, room.calls);
+    const goOn = (): void => void (isMore && this.#lookAt(provider).catch(() => undefined));
     for (const claim of claims) this.renewer.run(claim).then(goOn, goOn);
-    if (!room || this.#stopped || claims.length === slots || room.closed !== null) return;
+    if (!isMore || claims.length === slots || room.closed !== null) return;
     // The rest of what is due waits for the bucket, which is full again long before the next tick.
     const { depth, perSecond } = bucketsOf(provider.settings).ordinary;
     const full = askedAt + (1_000 * depth) / perSecond - this.clock.monotonic();

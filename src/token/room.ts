@@ -1,10 +1,20 @@
 import type { SharedProviderSettings } from '../config/provider-settings.js';
 
 /** Why nobody may ask a provider now. The first three last until a person does something, or a probe shows otherwise. */
-export type ClosedBecause = 'paused' | 'mass_refusals' | 'misconfigured' | 'rate_limited' | 'unreachable';
+export const CLOSED_BECAUSE = [
+  'paused',
+  'mass_refusals',
+  'misconfigured',
+  'rate_limited',
+  'unreachable',
+] as const;
+
+export type ClosedBecause = (typeof CLOSED_BECAUSE)[number];
 
 /** What is known of a provider where room for a call was asked for. */
 export interface Room {
+  /** When it was asked for, in seconds on the database's clock. */
+  readonly at: number;
   readonly closed: ClosedBecause | null;
   /** Calls that there was room for. */
   readonly calls: number;
@@ -21,6 +31,7 @@ export interface Room {
 
 /** A row with ROOM_COLUMNS. */
 export interface RoomRow {
+  readonly roomAt: number;
   readonly roomClosed: ClosedBecause | null;
   readonly roomWaitS: number;
   /** Null where no row was locked. */
@@ -39,6 +50,7 @@ export interface RoomRow {
 export function readRoom(row: RoomRow | undefined): Room | undefined {
   if (!row || row.roomCalls === null) return undefined;
   return {
+    at: row.roomAt,
     closed: row.roomClosed,
     calls: row.roomCalls,
     waitS: row.roomWaitS,

@@ -78,6 +78,11 @@ export class TokenRenewer {
     });
   }
 
+  /** Gives back what was claimed and is not begun any more. */
+  async giveBack(claim: Claim): Promise<void> {
+    await this.track(this.attempt.giveBack(claim)).finally(() => this.claims.end(claim));
+  }
+
   /** Counts work among what a stop waits for; `provider` where it takes one of a provider's slots. */
   async track<T>(work: Promise<T>, provider: string | null = null): Promise<T> {
     this.#running.set(work, provider);

@@ -4,6 +4,7 @@ import { ProviderModule } from '../provider/provider.module.js';
 import { TelemetryModule } from '../telemetry/telemetry.module.js';
 import { VaultModule } from '../vault/vault.module.js';
 import { CallsInFlight } from './calls-in-flight.js';
+import { ConnectionAnswers } from './connection-answer.js';
 import { ConnectionCensus } from './connection-census.js';
 import { ConnectionController } from './connection.controller.js';
 import { ConnectionService } from './connection.service.js';
@@ -11,6 +12,7 @@ import { ConnectionStore } from './connection.store.js';
 import { CredentialService } from './credential.service.js';
 import { Exchanges } from './exchanges.js';
 import { FailureKeeper } from './failure-keeper.js';
+import { EngineGauges } from './engine-gauges.js';
 import { GrantKeeper } from './grant-keeper.js';
 import { LeaseStore } from './lease.store.js';
 import { ObservationKeeper } from './observation-keeper.js';
@@ -56,6 +58,7 @@ import { TokenService } from './token.service.js';
     RenewalSchedule,
     TokenService,
     TokenAnswers,
+    ConnectionAnswers,
     ConnectionService,
     CredentialService,
     OwedRevocationStore,
@@ -65,6 +68,7 @@ import { TokenService } from './token.service.js';
     ObservationKeeper,
     ProviderProbe,
     ProviderService,
+    EngineGauges,
   ],
   exports: [
     ConnectionStore,

@@ -54,9 +54,11 @@ describe('a token that was made by hand', () => {
       token_fingerprint: expect.any(String),
       expires_at,
       renew_at: null,
+      next_try_at: null,
       last_renewed_at: null,
       last_error: null,
       consecutive_failures: 0,
+      advice: expect.stringMatching(/^All is well; /),
       rotate_by: expect.any(String),
       token_type: 'service',
       shared_externally: true,
@@ -199,7 +201,13 @@ describe('another token in its place', () => {
     const again = await keep(company, aToken({ scopes: ['products'], expires_at }));
     expect([again.status, again.body]).toEqual([
       200,
-      { ...first.body, scopes: ['products'], expires_at, updated_at: expect.any(String) },
+      {
+        ...first.body,
+        scopes: ['products'],
+        expires_at,
+        advice: expect.any(String),
+        updated_at: expect.any(String),
+      },
     ]);
     expect((await get(company)).body).toMatchObject({ version: 1, expires_at, scopes: ['products'] });
   });
