@@ -89,11 +89,11 @@ export class Engine {
     const calls = new CallsInFlight();
     this.states = new ProviderStateStore(database);
     const pace = new PaceStore(database, calls, this.states);
-    const leases = new LeaseStore(database, pace, recent);
+    const leases = new LeaseStore(database, pace, recent, metrics);
     const health = new ProviderHealth(this.states, pace, new ProviderObservations(clock), metrics, vault);
-    this.store = new ConnectionStore(database, recent);
+    this.store = new ConnectionStore(database, recent, metrics);
     this.keeper = new GrantKeeper(this.store, leases, health, vault, clock);
-    const failures = new FailureKeeper(leases, new RefusalStore(database));
+    const failures = new FailureKeeper(leases, new RefusalStore(database, metrics));
     this.claims = new RenewalClaims(registry, leases, health, calls, clock);
     const attempt = new RenewalAttempt(registry, this.keeper, failures, health, clock);
     this.renewer = new TokenRenewer(this.store, attempt, this.claims, notifications, clock);

@@ -17,7 +17,7 @@ import { scenes, stories } from './step.js';
 import { Story } from './story.js';
 
 /** How many stories are told; more for a long run. A seed and a path, as they are told of a failure, tell it again. */
-const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 60);
+const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 50);
 const SEED = process.env['PROPERTY_SEED'];
 const PATH = process.env['PROPERTY_PATH'];
 /** `no` tells the first failure as it came, without looking for a shorter story. */

@@ -193,7 +193,7 @@ export const scenes: Arbitrary<Scene> = kinds.chain((kind) =>
   record({
     truth: constantFrom(kind.truth),
     rotation: constantFrom(kind.rotation),
-    ratePerSecond: constantFrom(400, 400, 3),
+    ratePerSecond: constantFrom(400, 3),
     concurrency: constantFrom(8, 2),
     companies: constantFrom(1, 2, 4, 6, 6, 6),
     draws: nat(),

@@ -110,7 +110,7 @@ export class Story {
     const next = Math.min(...ahead, mostS);
     // What is due and was not taken waits for room.
     const hasWork = due.some((time) => time <= there) && Math.max(...closed) <= there;
-    return (hasWork ? Math.min(next, 1) : next) + 0.001;
+    return (hasWork ? Math.min(next, 0.2) : next) + 0.001;
   }
 
   async #live(seconds: number, plan: Plan): Promise<void> {
