@@ -163,7 +163,7 @@ export const take = (purpose: Purpose): string => `
       calls = (select coalesce(jsonb_object_agg(holder, count), '{}') from jsonb_each(s.calls) as other (holder, count)
                where holder <> $4 and (count ->> 'until')::double precision > ${EPOCH})
         || jsonb_build_object($4::text, jsonb_build_object(
-             'begun', ${own('begun')} + used.calls,
+             'begun', greatest(${own('begun')}, $5::bigint) + used.calls,
              -- Two statements of one process may overtake each other.
              'ended', greatest(${own('ended')}, $5::bigint),
              'until', ${EPOCH} + $3::double precision))
@@ -221,12 +221,12 @@ export const PACE_SQL = {
   /** The same as `afterRateLimit`. $2 seconds. True where it was not left alone for this already. */
   rateLimited: {
     name: 'provider_rate_limited',
-    text: `with former as (
-             select coalesce(closed_until > broker_now() and closed_because = 'rate_limited', false) as limited
-             from provider_states where provider = $1 for update)
+    text: `with former as materialized (
+             select coalesce(${CLOSED_UNTIL} > broker_now() and closed_because = 'rate_limited', false) as limited
+             from provider_states s where provider = $1 for update)
            update provider_states s set call_window = 1, closed_because = 'rate_limited',
              closed_until = greatest(${CLOSED_UNTIL}, broker_now() + make_interval(secs => $2))
-           where provider = $1
-           returning not (select limited from former) as "isNews"`,
+           from former where s.provider = $1
+           returning not former.limited as "isNews"`,
   },
 } as const;

@@ -35,18 +35,20 @@ export const SQL = {
            where s.renewal_dialect is distinct from excluded.renewal_dialect or s.status <> 'ok'`,
   },
 
+  /** Reads what was there as its own source, since it would find the row changed where it looked only in returning. */
   misconfigured: {
     name: 'provider_misconfigured',
-    text: `with former as (select status from provider_states where provider = $1 for update)
+    text: `with former as materialized (select status from provider_states where provider = $1 for update),
+             was as materialized (select (select status from former) as status)
            insert into provider_states as s
              (provider, status, last_error, last_error_at, credentials_tried, probe_at)
-           values ($1, 'misconfigured', $2, broker_now(), array[$3::text], broker_now() + make_interval(secs => $4))
+           select $1, 'misconfigured', $2, broker_now(), array[$3::text], broker_now() + make_interval(secs => $4) from was
            on conflict (provider) do update set
              status = 'misconfigured', last_error = excluded.last_error, last_error_at = excluded.last_error_at,
              probe_at = excluded.probe_at, call_window = 1,
              credentials_tried = array_remove(s.credentials_tried, $3::text) || $3::text,
              updated_at = broker_now()
-           returning (select status from former) is distinct from 'misconfigured' as "isNews"`,
+           returning (select status from was) is distinct from 'misconfigured' as "isNews"`,
   },
 
   /** Again changes nothing, and returns no row. */

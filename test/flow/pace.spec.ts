@@ -36,7 +36,8 @@ describe('the pace of a provider', () => {
     await world.settle(broker);
     await world.settle(other);
     await world.sql('truncate connections, provider_states');
-    await world.sql(`insert into provider_states (provider, renewal_dialect) values ('fynd', 'document')`);
+    await crowd.openWindow('fynd', 1);
+    await world.sql(`update provider_states set renewal_dialect = 'document' where provider = 'fynd'`);
   });
 
   const state = async (): Promise<Json> => (await world.sql<Json>('select * from provider_states'))[0] ?? {};
@@ -80,7 +81,6 @@ describe('the pace of a provider', () => {
     });
 
     it('so made-up callbacks do not put off the probe of a provider that refuses our registration', async () => {
-      await crowd.ofFynd(1, { provider: 'fynd' });
       await world.sql(
         `update provider_states set status = 'misconfigured', probe_at = broker_now() + interval '30 seconds'`,
       );
@@ -137,19 +137,19 @@ describe('the pace of a provider', () => {
       await world.simulator.control('POST', 'release');
     });
 
-    it('again after it refused our registration', async () => {
+    it('again after it refused our registration, of which there is one line', async () => {
       await world.simulator.control('DELETE', 'faults');
       await world.sql('update provider_states set call_window = 4');
-      await world.simulator.fault({
-        provider: 'fynd',
-        operation: 'renew',
-        times: 1,
-        status: 401,
-        body: { error: 'invalid_client' },
-      });
+      const refusal = { status: 401, body: { error: 'invalid_client' } };
+      await world.simulator.fault({ provider: 'fynd', operation: 'renew', times: 3, delay_ms: 300, ...refusal });
+      const from = world.logs.length;
       await crowd.ofFynd(8, { provider: 'fynd' });
-      await eventually(async () => (await state())['status'] === 'misconfigured');
+      // All that is in flight is refused, and says the same.
+      await eventually(async () => (await calls('renew')).length >= 3);
+      await eventually(async () => (await world.simulator.ledger()).counters['in_flight'] === 0);
       await world.settle(broker);
+      expect(await state()).toMatchObject({ status: 'misconfigured' });
+      expect(world.logs.slice(from).filter((line) => line.includes('refuses the broker'))).toHaveLength(1);
       const before = await renewed();
       await world.simulator.fault({ provider: 'fynd', operation: 'renew', hold_until_released: true });
       await world.advance(31);

@@ -99,11 +99,7 @@ describe('the rate and the concurrency of a provider, over three replicas', () =
 
   it('leave a place for those who wait, and no more in all', async () => {
     await world.simulator.fault({ provider: 'konnect', operation: 'token', delay_ms: 300 });
-    await world.sql(
-      `insert into provider_states (provider, call_window) values ('shop', $1)
-       on conflict (provider) do update set call_window = excluded.call_window`,
-      [CONCURRENCY],
-    );
+    await crowd.openWindow('shop', CONCURRENCY);
     const waiting = await crowd.ofKonnect(6, { provider: 'shop', first: 1_000, renewInS: 3_000 });
     await crowd.ofKonnect(12, { provider: 'shop' });
     await eventually(async () => (await calls()).length >= 3);

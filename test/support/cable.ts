@@ -1,12 +1,19 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
-/** The way to the database, which can be cut, or swallow everything, as a network does. */
+/** The way to a server, which can be cut, swallow everything, as a network does, or lead to another server. */
 export class Cable {
   readonly #server: Server = createServer((socket) => this.#carry(socket));
   readonly #sockets = new Set<Socket>();
+  readonly #swallowed = new Set<Socket>();
   #isCut = false;
+  #isSwallowing = false;
 
-  constructor(private readonly target: URL) {}
+  constructor(private target: URL) {}
+
+  /** Connections of whose requests nothing arrived. */
+  get swallowed(): number {
+    return this.#swallowed.size;
+  }
 
   async open(): Promise<string> {
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
@@ -25,10 +32,23 @@ export class Cable {
     for (const socket of this.#sockets) socket.pause().unpipe();
   }
 
+  /** Accepts who connects from here on, and passes nothing on of what they send. */
+  swallow(): void {
+    this.#isSwallowing = true;
+  }
+
+  /** Who connects from here on comes to another server. */
+  leadTo(target: URL): void {
+    this.target = target;
+  }
+
   mend(): void {
     this.#isCut = false;
+    this.#isSwallowing = false;
     // What was swallowed is lost, and so is its connection.
-    for (const socket of this.#sockets) if (socket.isPaused()) socket.destroy();
+    for (const socket of [...this.#sockets].filter((each) => each.isPaused())) socket.destroy();
+    for (const socket of this.#swallowed) socket.destroy();
+    this.#swallowed.clear();
   }
 
   close(): void {
@@ -37,6 +57,7 @@ export class Cable {
   }
 
   #carry(socket: Socket): void {
+    if (this.#isSwallowing) return this.#keepFromArriving(socket);
     const onward = connect(Number(this.target.port), this.target.hostname);
     for (const [from, to] of [
       [socket, onward],
@@ -47,5 +68,11 @@ export class Cable {
       from.pipe(to);
     }
     if (this.#isCut) socket.destroy();
+  }
+
+  #keepFromArriving(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.on('error', () => undefined).on('close', () => this.#sockets.delete(socket));
+    socket.once('data', () => this.#swallowed.add(socket)).resume();
   }
 }

@@ -66,6 +66,15 @@ export class Crowd {
     return this.#write(members, settings);
   }
 
+  /** As if the provider had worked for so long that this many calls may be in flight. */
+  async openWindow(provider: string, calls: number): Promise<void> {
+    await this.world.sql(
+      `insert into provider_states (provider, call_window) values ($1, $2)
+       on conflict (provider) do update set call_window = excluded.call_window`,
+      [provider, calls],
+    );
+  }
+
   async #consent(companyId: string): Promise<{ code: string; refresh_token: string }> {
     const { simulator } = this.world;
     const code = await simulator.consent(companyId, { client_id: API_KEY, scope: 'company/products' });

@@ -37,18 +37,17 @@ export class World {
   readonly logs: string[] = [];
   #simulator!: RunningSimulator;
   #database!: TestDatabase;
-  #client!: Client;
+  #client: Client | undefined;
   readonly #environments: Environment[] = [];
   readonly #locals: LocalBroker[] = [];
   readonly #replicas: Replica[] = [];
   #aheadS = 0;
 
-  async open(): Promise<void> {
+  /** @param makeDatabase where not in the PostgreSQL that all test files share */
+  async open(makeDatabase = createTestDatabase): Promise<void> {
     this.#simulator = await startSimulator({ port: 0, apiKey: API_KEY, apiSecret: API_SECRET });
-    this.#database = await createTestDatabase();
-    this.#client = new Client({ connectionString: this.#database.url });
-    this.#client.on('error', () => undefined);
-    await this.#client.connect();
+    this.#database = await makeDatabase();
+    await this.#connect();
   }
 
   /** Stops everything, then searches every row of every table and everything that was logged for a secret. */
@@ -134,7 +133,16 @@ export class World {
   }
 
   async sql<Row extends QueryResultRow>(text: string, values: unknown[] = []): Promise<Row[]> {
-    return (await this.#client.query<Row>(text, values)).rows;
+    const client = this.#client ?? (await this.#connect());
+    return (await client.query<Row>(text, values)).rows;
+  }
+
+  /** A database that was stopped is connected to again by whoever next asks it something. */
+  async #connect(): Promise<Client> {
+    const client = new Client({ connectionString: this.#database.url });
+    client.on('error', () => (this.#client = undefined));
+    await client.connect();
+    return (this.#client = client);
   }
 
   /** Moves the time of the database, and of the brokers in this process and the simulator with it. */
