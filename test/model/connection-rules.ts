@@ -100,7 +100,7 @@ export class ConnectionRules {
       mustBe(!trail.retired.has(sentGrant), 'what was traded for what is kept is never sent again', facts);
     }
     if (this.isResendSafe(attempt.atClaim) || isApart) return;
-    mustBe(trail.crashes <= 3, 'at most three probes after crashes', facts);
+    mustBe(trail.crashes <= 3 || trail.isRevived, 'at most three probes after crashes', facts);
     if (attempt.pass === 'backoff' || attempt.pass === 'everything' || trail.isFreed) return;
     const isUnknown = trail.attempts.some(
       (other) =>
