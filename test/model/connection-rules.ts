@@ -279,7 +279,7 @@ export class ConnectionRules {
         mustBe(renewAt === null || trail.isRevived, 'what is dead is left alone', facts);
       else
         mustBe(
-          renewAt !== null && renewAt <= now + 3_600_001,
+          renewAt !== null && renewAt <= now + 3_660_000,
           'a credential is tried hourly even when dead',
           facts,
         );
@@ -287,7 +287,7 @@ export class ConnectionRules {
     if ((status !== 'active' && status !== 'suspect') || row.grant === null) return;
     const isEndless = row.token !== null && expiresAt === null && row.failures === 0;
     mustBe(renewAt !== null || isEndless, 'nothing that lives is forgotten', facts);
-    const latest = Math.max(now + 1_801_000, expiresAt ?? 0);
+    const latest = Math.max(now + 1_860_000, expiresAt ?? 0);
     mustBe((renewAt ?? 0) <= latest, 'nothing that lives is put off beyond its end', facts);
   }
 }
