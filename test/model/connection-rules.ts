@@ -77,6 +77,7 @@ export class ConnectionRules {
     }
     if (row.leaseOwner !== null) trail.crashes += 1;
     trail.hasAsked = true;
+    if (attempt.pass === 'backoff' || attempt.pass === 'everything') trail.isFreed = true;
     trail.attempts.push(attempt);
   }
 
@@ -101,7 +102,7 @@ export class ConnectionRules {
     }
     if (this.isResendSafe(attempt.atClaim) || isApart) return;
     mustBe(trail.crashes <= 3 || trail.isRevived, 'at most three probes after crashes', facts);
-    if (attempt.pass === 'backoff' || attempt.pass === 'everything' || trail.isFreed) return;
+    if (trail.isFreed) return;
     const isUnknown = trail.attempts.some(
       (other) =>
         other !== attempt &&
