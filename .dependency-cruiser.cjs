@@ -46,7 +46,7 @@ module.exports = {
     {
       name: 'only-declared-packages',
       severity: 'error',
-      from: { path: '^src/|^simulator/' },
+      from: { path: '^src/|^simulator/|^bench/' },
       to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'unknown', 'undetermined'] },
     },
     {
@@ -62,9 +62,16 @@ module.exports = {
       to: { path: '^src/' },
     },
     {
+      // It measures what runs, and so runs the programs of both; of the broker it takes parts, by '#broker/'.
+      name: 'nothing-imports-benchmarks',
+      severity: 'error',
+      from: { path: '^src/|^simulator/' },
+      to: { path: '^bench/' },
+    },
+    {
       name: 'nothing-imports-tests',
       severity: 'error',
-      from: { path: '^src/|^simulator/', pathNot: '\\.spec\\.ts$' },
+      from: { path: '^src/|^simulator/|^bench/', pathNot: '\\.spec\\.ts$' },
       to: { path: '^test/' },
     },
   ],

@@ -24,7 +24,15 @@ export default tseslint.config(
     },
   },
   {
-    files: ['src/config/**', 'src/main.ts', 'src/cli/**', 'src/development/**', 'simulator/**', 'test/**'],
+    files: [
+      'src/config/**',
+      'src/main.ts',
+      'src/cli/**',
+      'src/development/**',
+      'simulator/**',
+      'bench/**',
+      'test/**',
+    ],
     rules: { 'no-restricted-globals': 'off' },
   },
   {

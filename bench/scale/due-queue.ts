@@ -8,22 +8,30 @@ import { Heap } from './heap.js';
  */
 export class DueQueue {
   readonly #ranks = [new Heap(), new Heap(), new Heap()] as const;
+  /** Since when each connection is due. */
+  readonly #dueAt: Float64Array;
+
+  constructor(connections: number) {
+    this.#dueAt = new Float64Array(connections);
+  }
 
   get size(): number {
     return this.#ranks.reduce((sum, { size }) => sum + size, 0);
   }
 
   /** `expiresAt` null: no token yet, or one that never expires. */
-  add(id: number, expiresAt: number | null, now: number): void {
-    this.#ranks[dueRank(expiresAt, now)].push(expiresAt ?? 0, id);
+  add(id: number, expiresAt: number | null, dueAt: number, now: number): void {
+    this.#dueAt[id] = dueAt;
+    const rank = dueRank(expiresAt, now);
+    this.#ranks[rank].push(rank === 0 ? (expiresAt ?? 0) : dueAt, id);
   }
 
   /** Takes out what is to be claimed first; undefined where nothing is due. */
   takeFirst(now: number): number | undefined {
     const [living, , expired] = this.#ranks;
     while (living.size > 0 && dueRank(living.firstKey, now) !== 0) {
-      const key = living.firstKey;
-      expired.push(key, living.pop());
+      const id = living.pop();
+      expired.push(this.#dueAt[id] as number, id);
     }
     return this.#ranks.find(({ size }) => size > 0)?.pop();
   }

@@ -9,7 +9,7 @@ export interface Powers {
 
 /** Seconds in which it hands out what the rate allows; what was not needed can be had this much later. */
 const SLOT_S = 0.1;
-const SAVED_S = 0.02;
+const SAVED_S = 0.1;
 
 /**
  * How many tokens must be lost, whoever renews. A token can be saved from the time at which the calendar has it renewed

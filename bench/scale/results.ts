@@ -20,8 +20,8 @@ export interface Results {
   readonly lostInVain: number;
   /** And one that knows when the provider will be away and back, and has the whole cap to itself. */
   readonly lostInHindsight: number;
-  /** Seconds from the end of each outage until a call worked. */
-  readonly noticedAfterS: readonly number[];
+  /** Seconds from the end of each outage until a call worked; null: none did. */
+  readonly noticedAfterS: readonly (number | null)[];
   /** Seconds from the end of each outage until every connection had a token again, poisoned ones apart; null: never. */
   readonly recoveredAfterS: readonly (number | null)[];
 }
@@ -70,7 +70,10 @@ export function run(scenario: Scenario, tell: (minute: Minute) => void, seed = 1
     lost: simulation.lost,
     lostInVain: simulation.lost - knowing.lost,
     lostInHindsight: simulation.lost - hindsight.lost,
-    noticedAfterS: outages.map(({ to }, index) => (simulation.noticedAt[index] ?? Infinity) - to),
+    noticedAfterS: outages.map(({ to }, index) => {
+      const noticedAt = simulation.noticedAt[index];
+      return noticedAt === undefined ? null : noticedAt - to;
+    }),
     recoveredAfterS: outages.map((outage) => recoveredAfter(outage, minutes, lastsS)),
   };
 }

@@ -40,7 +40,7 @@ export class Simulation {
   readonly gauge: Gauge;
   readonly #fleet: Fleet;
   readonly #provider: SimulatedProvider;
-  readonly #due = new DueQueue();
+  readonly #due: DueQueue;
   readonly #calls = new CallsOut();
   /** When each connection that is neither due nor being renewed is to be. */
   readonly #calendar = new Heap();
@@ -63,6 +63,7 @@ export class Simulation {
   ) {
     const { connections, ratePerSecond, replicas } = scenario;
     this.gauge = new Gauge(2 * ratePerSecond + 1_000);
+    this.#due = new DueQueue(connections);
     this.#fleet = new Fleet(scenario, random);
     this.#provider = new SimulatedProvider(scenario, random);
     this.#isFresh = new Uint8Array(connections).fill(1);
@@ -126,7 +127,7 @@ export class Simulation {
       const expiresAt = this.#fleet.expiresAt(id);
       if (this.#isFresh[id] === 1 && id >= this.scenario.poisoned) this.comesDue(at, now, expiresAt);
       this.#isFresh[id] = 0;
-      this.#due.add(id, expiresAt, now);
+      this.#due.add(id, expiresAt, at, now);
     }
   }
 

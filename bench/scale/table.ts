@@ -14,7 +14,8 @@ export function tableOf(results: Results): string {
     ['most without a token', number(most('expired'))],
     [
       'it was seen to be back after',
-      results.noticedAfterS.map((s) => `${s.toFixed(0)} s`).join(', ') || 'no outage',
+      results.noticedAfterS.map((s) => (s === null ? 'never' : `${s.toFixed(0)} s`)).join(', ') ||
+        'no outage',
     ],
     ['all have a token again after', recovered.join(', ') || 'no outage'],
     ['tokens that expired before another came', number(lost)],

@@ -30,6 +30,7 @@ const UNAVAILABLE = /^(08|28|40|42501|53|55000|55P03|57P|57014|25006|58|XX)/;
 @Injectable()
 export class Database {
   readonly #pool: Pool;
+  readonly #onCut: (() => void)[] = [];
   readonly #onReturn: (() => void)[] = [];
   #isAway = false;
   /** Monotonic milliseconds at which it was first reached again. */
@@ -45,6 +46,11 @@ export class Database {
   /** Seconds since this process could not reach it; 0 while it cannot, Infinity where it always could. */
   secondsSinceAway(): number {
     return this.#isAway ? 0 : (this.clock.monotonic() - this.#returnedAt) / 1_000;
+  }
+
+  /** Calls back when a connection was cut, and not merely too slow to get: another server may answer the next. */
+  onCut(callback: () => void): void {
+    this.#onCut.push(callback);
   }
 
   /** Calls back each time that it is reached again. */
@@ -94,6 +100,7 @@ export class Database {
   #lost(error: unknown): unknown {
     if (!isAway(error)) return error;
     this.#isAway = true;
+    if (isCut(error)) for (const callback of this.#onCut) callback();
     return new Problem('store_unavailable', 'The database cannot be reached; try again shortly.', {
       retry_after: RETRY_AFTER_S,
     });
@@ -120,4 +127,12 @@ export function isAway(error: unknown): boolean {
   // Socket errors have codes of their own; the pool's and the client's have none.
   if (typeof code === 'string') return !/^ERR_(?!SOCKET|STREAM|SSL|TLS)/.test(code);
   return typeof message === 'string' && DRIVER_AWAY.test(message);
+}
+
+/** SQLSTATEs of a connection that broke or a server that stops, and what the driver and the sockets say without one. */
+const CUT = /^(08|57P0[123]|ECONN|EPIPE|EHOST|ENET|Connection terminated|Query read timeout)/;
+
+function isCut(error: unknown): boolean {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  return CUT.test(typeof code === 'string' ? code : String(message));
 }

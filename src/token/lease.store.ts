@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { QueryResultRow } from 'pg';
 import { Database } from '../database/database.js';
+import { Problem } from '../shared/problem.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { BegunCalls } from './calls-in-flight.js';
 import type { ClaimedConnection, Connection } from './connection.js';
@@ -43,7 +44,13 @@ export class LeaseStore {
     wanting: number,
     pass: 'nothing' | 'backoff' | 'everything',
   ): Promise<Leased> {
+    if (!(await this.recent.certain())) throw notCertain();
     return this.#lease(asking, LEASE_SQL.claim, [id, wanting, pass !== 'nothing', pass === 'everything']);
+  }
+
+  /** False while a failover may have brought back what was spent already: then nothing is due yet. */
+  isCertain(): boolean {
+    return this.recent.isCertain();
   }
 
   /** Takes the leases of up to `limit` due connections, those that expire soonest. */
@@ -113,6 +120,14 @@ export class LeaseStore {
 function isGrantThere(now: Connection, claimed: ClaimedConnection, { sealedGrant }: KeptRenewal): boolean {
   if (!sealedGrant || now.sealedGrant?.equals(sealedGrant)) return true;
   return BigInt(now.leaseEpoch) > BigInt(claimed.leaseEpoch);
+}
+
+function notCertain(): Problem {
+  return new Problem(
+    'store_unavailable',
+    'The database was away, and what it may have forgotten is still being written again; try again shortly.',
+    { retry_after: 3 },
+  );
 }
 
 function renewalValues(claimed: ClaimedConnection, renewal: KeptRenewal): unknown[] {

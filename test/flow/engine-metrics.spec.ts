@@ -130,6 +130,15 @@ describe('transitions', () => {
     expect(await growthOf(fynd, () => world.install(broker, '42'))).toEqual([1, 0, 0, 0, 0]);
   });
 
+  it('are none where a connection is made, also one that begins as paused', async () => {
+    const series = movesTo('connect', 'active', 'paused');
+    const made = await growthOf(series, async () => {
+      const grant = { refresh_token: 'test-secret-refresh', paused: true };
+      await world.api(broker, 'PUT', '/v1/connections/connect/companies/42', grant);
+    });
+    expect([(await row())['status'], made]).toEqual(['paused', [0, 0]]);
+  });
+
   it('of a token that nothing renews are its alarm and its end', async () => {
     const expires_at = new Date(world.clock.now().getTime() + 600_000).toISOString();
     const body = { token: 'test-secret-portal', token_type: 'service', expires_at };

@@ -69,7 +69,7 @@ describe('the SQL of the pace', () => {
   /** `mine` and `others` are in flight; what somebody else had out when it was lost counts no more. */
   async function lay(pace: Pace, mine = 0, others = 0): Promise<void> {
     const calls = {
-      me: { begun: 1_000 + mine, ended: 990, until: NOW - 1 },
+      me: { begun: 1_000 + mine, ended: 990, until: NOW + 1 },
       other: { begun: 50 + others, ended: 50, until: NOW + 1 },
       lost: { begun: 70, ended: 0, until: NOW - 1 },
     };
