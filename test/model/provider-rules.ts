@@ -7,6 +7,8 @@ import { mustBe, type Turn } from './turn.js';
 /** No more grants may end within ten minutes than these, of as few connections as a story has. */
 const MOST_DEAD = 3;
 const WINDOW_MS = 600_000;
+/** The longest that a 429 closes a provider. */
+const MOST_CLOSED_MS = 900_000;
 /** Calls in vain for one connection within an hour: a backoff that is drawn to be short takes fewer. */
 const MOST_IN_VAIN = 70;
 /** What a change from outside, a report or a token that was kept may add to those. */
@@ -42,8 +44,10 @@ export class ProviderRules {
       claimed: asked.map(({ company, pass }) => [company, pass]),
     });
     mustBe(!state.isPaused && !state.isMass, 'a provider that is stopped is not asked', facts);
-    if (asked[0]?.pass !== 'backoff')
-      mustBe((state.closedUntil ?? 0) <= there + 1, 'a provider that is left alone is not asked', facts);
+    const closedFor = (state.closedUntil ?? 0) - there;
+    // Nobody is left alone for longer: the database's clock was set back, and the engine does not believe it.
+    if (asked[0]?.pass !== 'backoff' && closedFor <= MOST_CLOSED_MS)
+      mustBe(closedFor <= 1, 'a provider that is left alone is not asked', facts);
     if (state.isMisconfigured) {
       mustBe((state.probeAt ?? 0) <= there + 1, 'a misconfigured provider is probed, not asked', facts);
       mustBe(asked.length === 1, 'one connection probes a misconfigured provider', facts);
