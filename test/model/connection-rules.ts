@@ -209,12 +209,10 @@ export class ConnectionRules {
       this.#told(before, after, attempt);
     }
     if (turn.kind === 'report' && turn.company === after.company) trail.hasAsked = false;
-    if (turn.kind === 'outside' && (turn.change === 'resume' || turn.change === 'revive')) {
-      trail.isFreed = true;
-      if (turn.change === 'revive' && before.status === DEAD) {
-        trail.isRevived = true;
-        trail.hasAsked = false;
-      }
+    if (turn.change === 'resume' && turn.company === after.company) trail.isFreed = true;
+    if (turn.change === 'revive' && before.status === DEAD) {
+      trail.isFreed = trail.isRevived = true;
+      trail.hasAsked = false;
     }
     if (after.grant === null || after.status !== DEAD || after.renewAt === null) trail.isRevived = false;
     if (!isCommit && !isKept) return;
