@@ -6,6 +6,7 @@ import {
   MOST_CLOSED_S,
   MOST_DISORDER_S,
   MOST_RATE_LIMITED_S,
+  MOST_SET_BACK_S,
   ORDINARY_PART,
   PROBE_EVERY_S,
   type Purpose,
@@ -51,7 +52,7 @@ const emptied = (column: string): string =>
         else least(s.${column}, broker_now()) end`;
 
 /** The same as `believable`; null where nothing is closed. */
-const CLOSED_UNTIL = `case when s.closed_until <= broker_now() + interval '${MOST_RATE_LIMITED_S} seconds' then s.closed_until end`;
+const CLOSED_UNTIL = `case when s.closed_until <= broker_now() + interval '${MOST_RATE_LIMITED_S + MOST_SET_BACK_S} seconds' then s.closed_until end`;
 
 /** A call that began at `begun` (seconds) was not under way already when the provider was closed. */
 const isNoStraggler = (begun: string): string =>

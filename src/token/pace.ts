@@ -54,6 +54,8 @@ export const MOST_RATE_LIMITED_S = 900;
 const ROUNDING = 0.001;
 /** Seconds by which statements may overtake each other; a bucket that is emptied later than this was on another clock. */
 export const MOST_DISORDER_S = 1;
+/** The clocks of a primary and its standby differ by less, in seconds. */
+export const MOST_SET_BACK_S = 60;
 /** Seconds between two probes of a misconfigured provider: at most two calls each, so at most four a minute. */
 export const PROBE_EVERY_S = 30;
 /** Concurrency is freed by answers, which nobody can foretell. */
@@ -195,7 +197,7 @@ function slotsFor(
 
 /** Nothing is closed for longer than this: a time beyond it is from before the clock was set back. */
 function believable(closedUntil: number, now: number): number {
-  return closedUntil > now + MOST_RATE_LIMITED_S ? 0 : closedUntil;
+  return closedUntil > now + MOST_RATE_LIMITED_S + MOST_SET_BACK_S ? 0 : closedUntil;
 }
 
 /** When there last was nothing left. Where the clock was set back since, that would hold everybody up: it is forgotten. */

@@ -8,7 +8,7 @@ import { mustBe, type Turn } from './turn.js';
 const MOST_DEAD = 3;
 const WINDOW_MS = 600_000;
 /** The longest that a 429 closes a provider. */
-const MOST_CLOSED_MS = 900_000;
+const MOST_CLOSED_MS = 960_000;
 /** Calls in vain for one connection within an hour: a backoff that is drawn to be short takes fewer. */
 const MOST_IN_VAIN = 70;
 /** What a change from outside, a report or a token that was kept may add to those. */
