@@ -96,7 +96,7 @@ export class BatchedKeeps {
 
   /** One row that the database refuses takes no other with it. */
   #writeEach(keeps: readonly Keep[], error: unknown): void {
-    const code = String((error as { code?: unknown } | null)?.code ?? 'no code');
+    const { code = 'no code' } = error as { code?: string };
     this.#logger.error(`${keeps.length} renewals could not be kept together (${code}): each by itself now`);
     for (const { settle } of keeps) settle(undefined);
   }
