@@ -59,7 +59,8 @@ export class Heap {
     for (;;) {
       let child = 2 * at + 1;
       if (child >= this.#size) return at;
-      if (child + 1 < this.#size && this.#isBefore(this.#key(child + 1), this.#id(child + 1), child)) child += 1;
+      if (child + 1 < this.#size && this.#isBefore(this.#key(child + 1), this.#id(child + 1), child))
+        child += 1;
       if (this.#isBefore(key, id, child)) return at;
       this.#move(child, at);
       at = child;

@@ -100,7 +100,9 @@ export class Simulation {
 
   #runUntil(end: number): void {
     for (;;) {
-      const next = this.#replicas.reduce((first, replica) => (wakesAt(replica) < wakesAt(first) ? replica : first));
+      const next = this.#replicas.reduce((first, replica) =>
+        wakesAt(replica) < wakesAt(first) ? replica : first,
+      );
       const now = Math.min(this.#calls.nextEnd, wakesAt(next));
       if (now >= end) return;
       if (this.#calls.nextEnd <= now) {

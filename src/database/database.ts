@@ -30,8 +30,10 @@ const UNAVAILABLE = /^(08|28|40|42501|53|55000|55P03|57P|57014|25006|58|XX)/;
 @Injectable()
 export class Database {
   readonly #pool: Pool;
+  readonly #onCut: (() => void)[] = [];
   readonly #onReturn: (() => void)[] = [];
   #isAway = false;
+  #wasCut = false;
   /** Monotonic milliseconds at which it was first reached again. */
   #returnedAt = -Infinity;
 
@@ -42,12 +44,17 @@ export class Database {
     this.#pool = (dataSource.driver as unknown as { master: Pool }).master;
   }
 
-  /** Seconds since this process could not reach it; 0 while it cannot, Infinity where it always could. */
+  /** Seconds since this process could not reach it; 0 while it cannot, Infinity where it always could. Being slow does not count. */
   secondsSinceAway(): number {
-    return this.#isAway ? 0 : (this.clock.monotonic() - this.#returnedAt) / 1_000;
+    return this.#wasCut ? 0 : (this.clock.monotonic() - this.#returnedAt) / 1_000;
   }
 
-  /** Calls back each time that it is reached again. */
+  /** Calls back when a connection was cut, and not merely too slow to get: another server may answer the next. */
+  onCut(callback: () => void): void {
+    this.#onCut.push(callback);
+  }
+
+  /** Calls back each time that it is reached again after that. */
   onReturn(callback: () => void): void {
     this.#onReturn.push(callback);
   }
@@ -87,6 +94,9 @@ export class Database {
   #reached(): void {
     if (!this.#isAway) return;
     this.#isAway = false;
+    // One that is only slow, or full, has forgotten nothing, and nobody lost an answer to it.
+    if (!this.#wasCut) return;
+    this.#wasCut = false;
     this.#returnedAt = this.clock.monotonic();
     for (const callback of this.#onReturn) callback();
   }
@@ -94,6 +104,10 @@ export class Database {
   #lost(error: unknown): unknown {
     if (!isAway(error)) return error;
     this.#isAway = true;
+    if (isCut(error)) {
+      this.#wasCut = true;
+      for (const callback of this.#onCut) callback();
+    }
     return new Problem('store_unavailable', 'The database cannot be reached; try again shortly.', {
       retry_after: RETRY_AFTER_S,
     });
@@ -120,4 +134,12 @@ export function isAway(error: unknown): boolean {
   // Socket errors have codes of their own; the pool's and the client's have none.
   if (typeof code === 'string') return !/^ERR_(?!SOCKET|STREAM|SSL|TLS)/.test(code);
   return typeof message === 'string' && DRIVER_AWAY.test(message);
+}
+
+/** SQLSTATEs of a connection that broke or a server that stops, and what the driver and the sockets say without one. */
+const CUT = /^(08|57P0[123]|ECONN|EPIPE|EHOST|ENET|Connection terminated|Query read timeout)/;
+
+function isCut(error: unknown): boolean {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  return CUT.test(typeof code === 'string' ? code : String(message));
 }

@@ -18,6 +18,7 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
   readonly #waiting = new Map<string, Set<() => void>>();
   #client: Client | null = null;
   #reconnecting: NodeJS.Timeout | undefined;
+  readonly #onLost: (() => void)[] = [];
   readonly #onReconnect: (() => void)[] = [];
   #wasLost = false;
   #closed = false;
@@ -51,6 +52,11 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
     });
   }
 
+  /** Calls back when the channel is lost. */
+  onLost(callback: () => void): void {
+    this.#onLost.push(callback);
+  }
+
   /** Calls back each time that the channel is back after it was lost. */
   onReconnect(callback: () => void): void {
     this.#onReconnect.push(callback);
@@ -78,7 +84,10 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
 
   #lost(client: Client): void {
     if (this.#closed || this.#reconnecting) return;
-    if (this.#client === client) this.#logger.warn('lost the notification channel; reconnecting');
+    if (this.#client === client) {
+      this.#logger.warn('lost the notification channel; reconnecting');
+      for (const callback of this.#onLost) callback();
+    }
     this.#client = null;
     this.#wasLost = true;
     client.removeAllListeners();

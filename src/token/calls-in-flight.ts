@@ -22,6 +22,9 @@ interface Count {
   told: number;
 }
 
+/** Nothing under a name that is older than these is still out. */
+const MOST_DOUBTED = 50;
+
 /**
  * How many calls of this process are over, which is what the replicas need to know of each other: those that have begun
  * stand in the provider's row already. And whoever waits here for one to end.
@@ -29,6 +32,8 @@ interface Count {
 @Injectable()
 export class CallsInFlight {
   readonly #counts = new Map<string, Count>();
+  /** By name, those that are not used any more; the newest. */
+  readonly #doubted = new Map<string, Count & { provider: string }>();
   readonly #waiting = new Map<string, (() => void)[]>();
 
   /** What a statement that takes room is to tell. */
@@ -45,13 +50,32 @@ export class CallsInFlight {
   /** A call is over; one of those who wait here for a place is woken. */
   end({ provider, counted, holder }: BegunCalls): void {
     const count = this.#count(provider, counted);
-    if (count.holder === holder) count.ended += 1;
+    const its = count.holder === holder ? count : this.#doubted.get(holder);
+    if (its) its.ended += 1;
     this.#waiting.get(provider)?.shift()?.();
   }
 
-  /** A statement was lost, and nobody knows whether it took room: what it took under this name ends with its time. */
+  /**
+   * A statement was lost, and nobody knows whether it took room: what it took under this name ends with its time. What else
+   * was counted under it is still told when it ends.
+   */
   doubt(provider: string, counted: Counted): void {
-    this.#counts.delete(`${counted} ${provider}`);
+    const key = `${counted} ${provider}`;
+    const count = this.#counts.get(key);
+    if (count) {
+      this.#doubted.set(count.holder, { ...count, provider });
+      if (this.#doubted.size > MOST_DOUBTED) this.#doubted.delete([...this.#doubted.keys()][0] ?? '');
+    }
+    this.#counts.delete(key);
+  }
+
+  /** Counts under names that are not used any more, of which something ended since it was last told. */
+  takeUntoldDoubted(provider: string): Readonly<Count>[] {
+    const untold = [...this.#doubted.values()].filter(
+      (count) => count.provider === provider && count.told < count.ended,
+    );
+    for (const count of untold) count.told = count.ended;
+    return untold;
   }
 
   /** Resolves when a call of this process has ended, and after `seconds` at the latest. */

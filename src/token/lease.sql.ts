@@ -21,6 +21,20 @@ const DUE = `provider = $1 and renew_at <= broker_now() and sealed_grant is not 
 /** A backlog of up to this many is sorted; a longer one is read in the order of its deadlines. */
 export const SHORT_BACKLOG = 500;
 
+/**
+ * Of a long backlog, what must not wait is found among so many of those that expire soonest, whether due or not: mostly among the
+ * nearest. Behind them may be as many as there are connections and none of them due, since after a long outage all that is due
+ * has expired; so there is an end to what is looked at.
+ */
+const NEAREST = 200;
+export const LOOKED_AT = 10_000;
+
+const amongSoonest = (count: number): string => `
+  expires_at > broker_now() and expires_at <= coalesce((
+    select expires_at from connections
+    where provider = $1 and renew_at is not null and expires_at > broker_now()
+    order by expires_at, id offset ${count} limit 1), 'infinity')`;
+
 /** The same as `compareDue`: the living by their end, then what has no end, then the expired, by how long they have been due. */
 const BY_DEADLINE = `
   case when expires_at > broker_now() then 0 when expires_at is null then 1 else 2 end,
@@ -31,7 +45,9 @@ const leasePicked = (purpose: 'calendar' | 'caller'): string => `
   used as (select count(*)::integer as calls from picked),
   ${take(purpose)},
   claimed as (
-    update connections c set ${TAKE_LEASE} from picked where c.id = picked.id
+    update connections c set ${TAKE_LEASE} from picked
+    -- The array keeps the planner from joining the whole table to what it takes for a tenth of the backlog.
+    where c.id = picked.id and c.id = any (array(select id from picked))
     returning ${columns('c')}, picked.crashed)
   select ${ROOM_COLUMNS}, used.calls as "taken", claimed.*
   from used left join room on true left join claimed on true`;
@@ -83,24 +99,33 @@ export const LEASE_SQL = {
         BY_DEADLINE,
         `(select n from places)`,
       )}),
-      living as materialized (${candidate(
-        `(select n > 0 and is_long from places) and expires_at > broker_now()`,
+      near as materialized (${candidate(
+        `(select n > 0 and is_long from places) and ${amongSoonest(NEAREST)}`,
         `expires_at, id`,
         `(select n from places)`,
       )}),
-      endless as materialized (${candidate(
-        `(select is_long and n > (select count(*) from living) from places) and expires_at is null`,
-        `renew_at, id`,
-        `(select n - (select count(*) from living) from places)`,
+      left_by_near as materialized (select n - (select count(*) from near) as n from places where is_long),
+      far as materialized (${candidate(
+        `(select n > 0 from left_by_near) and ${amongSoonest(LOOKED_AT)} and id <> all (array(select id from near))`,
+        `expires_at, id`,
+        `(select n from left_by_near)`,
       )}),
-      expired as materialized (${candidate(
-        `(select is_long and n > (select count(*) from living) + (select count(*) from endless) from places)
-           and expires_at <= broker_now()`,
+      left_by_living as materialized (select n - (select count(*) from far) as n from left_by_near),
+      endless as materialized (${candidate(
+        `(select n > 0 from left_by_living) and expires_at is null`,
         `renew_at, id`,
-        `(select n - (select count(*) from living) - (select count(*) from endless) from places)`,
+        `(select n from left_by_living)`,
+      )}),
+      left_by_endless as materialized (select n - (select count(*) from endless) as n from left_by_living),
+      others as materialized (${candidate(
+        `(select n > 0 from left_by_endless)
+           and id <> all (array(select id from near union all select id from far union all select id from endless))`,
+        `renew_at, id`,
+        `(select n from left_by_endless)`,
       )}),
       picked as materialized (
-        select * from short union all select * from living union all select * from endless union all select * from expired),
+        select * from short union all select * from near union all select * from far
+        union all select * from endless union all select * from others),
       ${leasePicked('calendar')}`,
   },
 
@@ -108,7 +133,9 @@ export const LEASE_SQL = {
   claimProbe: {
     name: 'connection_claim_probe',
     text: `with ${ASKED},
-      due as materialized (select id from connections where ${DUE} order by random() limit 10),
+      -- Of those that have waited longest: sorting a whole backlog for one call would take longer than the call.
+      due as materialized (
+        select id from (select id from connections where ${DUE} order by renew_at limit 1000) head order by random() limit 10),
       ${room('calendar', 'exists (select from due)')},
       picked as materialized (${candidate(
         `(select calls > 0 from room) and id in (select id from due)`,
@@ -118,7 +145,10 @@ export const LEASE_SQL = {
       ${leasePicked('calendar')}`,
   },
 
-  /** Keeps what a failure changes, under the fence. A pause that came meanwhile stays, unless the grant is dead. */
+  /**
+   * Keeps what a failure changes, under the fence. A pause that came meanwhile stays, unless the grant is dead. The versions stand
+   * beside the epoch since a failover may give the same epoch out twice: a refusal of what was spent must not end its successor.
+   */
   keepFailure: {
     name: 'connection_keep_failure',
     text: `with ${FORMER}, kept as (
@@ -131,6 +161,7 @@ export const LEASE_SQL = {
                renew_at = case when not ${STAYS_PAUSED} then broker_now() + ${seconds('$9')} end,
                lease_owner = null, lease_until = null, updated_at = broker_now()
              from former where c.id = former.id and c.lease_epoch = $2::bigint
+               and c.token_version = $11 and c.grant_version = $12
              returning ${columns('c')}, ${FORMER_COLUMNS})
            ${tellReplicas('kept')}`,
   },

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { QueryResultRow } from 'pg';
 import { Database } from '../database/database.js';
+import { Problem } from '../shared/problem.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { BatchedKeeps } from './batched-keeps.js';
 import type { BegunCalls } from './calls-in-flight.js';
@@ -46,6 +47,16 @@ export class LeaseStore {
     pass: 'nothing' | 'backoff' | 'everything',
   ): Promise<Leased> {
     return this.#lease(asking, LEASE_SQL.claim, [id, wanting, pass !== 'nothing', pass === 'everything']);
+  }
+
+  /** False while a failover may have brought back what was spent already: then nothing is due yet. */
+  isCertain(): boolean {
+    return this.recent.isCertain();
+  }
+
+  /** Resolves once that is over. Throws Problem `store_unavailable` where it takes longer than a caller waits. */
+  async certain(): Promise<void> {
+    if (!(await this.recent.certain())) throw notCertain();
   }
 
   /** Takes the leases of up to `limit` due connections, those that expire soonest. */
@@ -114,6 +125,14 @@ function isGrantThere(now: Connection, claimed: ClaimedConnection, { sealedGrant
   return BigInt(now.leaseEpoch) > BigInt(claimed.leaseEpoch);
 }
 
+function notCertain(): Problem {
+  return new Problem(
+    'store_unavailable',
+    'The database was away, and what it may have forgotten is still being written again; try again shortly.',
+    { retry_after: 3 },
+  );
+}
+
 /** The values of `keepFailure`. */
 export function failureValues(
   claimed: ClaimedConnection,
@@ -123,5 +142,6 @@ export function failureValues(
   const { status, statusReason, lastError, consecutiveFailures, refusals, unknownOutcome, renewInS } =
     settled;
   const values = [claimed.id, claimed.leaseEpoch, status, statusReason, lastError, consecutiveFailures];
-  return [...values, refusals, unknownOutcome, renewInS, isRefusal];
+  const { tokenVersion, grantVersion } = claimed;
+  return [...values, refusals, unknownOutcome, renewInS, isRefusal, tokenVersion, grantVersion];
 }

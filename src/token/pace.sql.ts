@@ -66,7 +66,7 @@ const taken = ({ column, depth, perSecond }: Bucket): string =>
 
 /** Misconfigured, or unreachable for so long that one call has to show whether it still is. */
 const IS_PROBED = `(s.status = 'misconfigured' or s.failures >= ${FAILURES_TO_CLOSE})`;
-const MAY_PROBE = `(s.status <> 'misconfigured' or s.probe_at <= broker_now() or not $10 = any(s.credentials_tried))`;
+const MAY_PROBE = `(s.status <> 'misconfigured' or not s.probe_at between broker_now() and broker_now() + interval '${PROBE_EVERY_S} seconds' or not $10 = any(s.credentials_tried))`;
 
 /** Why nobody may ask now; null where somebody may. */
 const CLOSED = {
@@ -87,6 +87,11 @@ const CLOSED = {
 /** How a process calls its count of calls for consents and credentials. */
 export const EXCHANGE_HOLDER = 'exchange ';
 
+/** Calls count for the time of a lease; a time beyond that is from before the clock was set back. */
+const isCounted = (count: string): string =>
+  `(${count} ->> 'until')::double precision between ${EPOCH} and ${EPOCH} + $3::double precision + ${MOST_DISORDER_S}`;
+const IS_COUNTED = isCounted('count');
+
 /**
  * Calls that are out, of those replicas that began one within a lease: all that a replica began before is over, or lost. A
  * database that has forgotten calls which have ended since leaves no more room than there is.
@@ -95,18 +100,19 @@ const inFlight = (which: string): string => `
   (select coalesce(sum(greatest(0, (count ->> 'begun')::bigint - greatest((count ->> 'ended')::bigint,
                        case when holder = $4 then $5::bigint else 0 end))), 0)::integer
    from jsonb_each(s.calls) as other (holder, count)
-   where (count ->> 'until')::double precision > ${EPOCH} and ${which})`;
+   where ${IS_COUNTED} and ${which})`;
 const RENEWALS = inFlight(`holder not like '${EXCHANGE_HOLDER}%'`);
 const EXCHANGES = inFlight(`holder like '${EXCHANGE_HOLDER}%'`);
 
 /** The same as `slotsFor`. */
 const share = (of: string, part: number): string => `greatest(1, floor(${of} * ${part})::integer)`;
 const PLACES = `least(s.call_window, $8)`;
-const LEFT_ORDINARY = `${share('$8', ORDINARY_PART)} - renewals - exchanges`;
+const ORDINARY_PLACES = share('$8', ORDINARY_PART);
 const SLOTS: Readonly<Record<Purpose, string>> = {
   caller: `least($8 - renewals - exchanges, ${PLACES} - renewals)`,
-  calendar: `least(${LEFT_ORDINARY}, ${share(PLACES, ORDINARY_PART)} - renewals)`,
-  proof: LEFT_ORDINARY,
+  calendar: `least($8 - renewals - exchanges, greatest(1, ${ORDINARY_PLACES} - exchanges) - renewals,
+    ${share(PLACES, ORDINARY_PART)} - renewals)`,
+  proof: `${ORDINARY_PLACES} - renewals - exchanges`,
   exchange: `least($8 - renewals - exchanges, ${share('$8', EXCHANGE_PART)} - exchanges)`,
 };
 
@@ -145,7 +151,7 @@ export const room = (purpose: Purpose, wanted: string, urged = 'false', forced =
 
 /** What this process had told of its calls; all of them have ended where that counts no more. */
 const own = (count: 'begun' | 'ended'): string => `
-  coalesce(case when (s.calls -> $4 ->> 'until')::double precision > ${EPOCH}
+  coalesce(case when ${isCounted(`s.calls -> $4`)}
                 then (s.calls -> $4 ->> '${count}')::bigint end, $5::bigint)`;
 
 /** This renewal is the probe. What people bring is none: a made-up code tells nothing, and would put the next probe off. */
@@ -161,7 +167,7 @@ export const take = (purpose: Purpose): string => `
       ${BUCKETS[purpose].map(taken).join(',\n      ')},
       ${isBrought(purpose) ? '' : PROBED}
       calls = (select coalesce(jsonb_object_agg(holder, count), '{}') from jsonb_each(s.calls) as other (holder, count)
-               where holder <> $4 and (count ->> 'until')::double precision > ${EPOCH})
+               where holder <> $4 and ${IS_COUNTED})
         || jsonb_build_object($4::text, jsonb_build_object(
              'begun', greatest(${own('begun')}, $5::bigint) + used.calls,
              -- Two statements of one process may overtake each other.

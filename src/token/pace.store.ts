@@ -92,6 +92,9 @@ export class PaceStore {
       await this.database.run(PACE_SQL.ended, [provider, holder, ended]);
       this.calls.told({ provider, counted, holder }, ended);
     }
+    for (const { holder, ended } of this.calls.takeUntoldDoubted(provider)) {
+      await this.database.run(PACE_SQL.ended, [provider, holder, ended]);
+    }
   }
 
   /** A call for which there was this room worked: a token, or a verdict on a grant. */

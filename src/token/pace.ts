@@ -175,14 +175,19 @@ function slotsFor(
   const places = Math.min(window, concurrency);
   const part = (of: number, share: number): number => Math.max(1, Math.floor(of * share));
   const left = concurrency - renewals - exchanges;
-  const leftOrdinary = part(concurrency, ORDINARY_PART) - renewals - exchanges;
+  const ordinary = part(concurrency, ORDINARY_PART);
   switch (purpose) {
     case 'caller':
       return Math.min(left, places - renewals);
     case 'calendar':
-      return Math.min(leftOrdinary, part(places, ORDINARY_PART) - renewals);
+      // Beside consents there is a place for what is due, however few there are in all.
+      return Math.min(
+        left,
+        Math.max(1, ordinary - exchanges) - renewals,
+        part(places, ORDINARY_PART) - renewals,
+      );
     case 'proof':
-      return leftOrdinary;
+      return ordinary - renewals - exchanges;
     case 'exchange':
       return Math.min(left, part(concurrency, EXCHANGE_PART) - exchanges);
   }

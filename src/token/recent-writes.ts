@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { Database } from '../database/database.js';
 import { Notifications } from '../database/notifications.js';
@@ -23,6 +24,11 @@ const MOST = 20_000;
 /** Others write again what they know first, too; what builds upon that is there a moment later. Milliseconds. */
 const ROUNDS_MS = [0, 2_000, 10_000];
 const CHUNK = 1_000;
+/** How long the other replicas have, from when this one has written again what it knows. */
+const OTHERS_NEED_MS = 2_500;
+/** As long as a caller waits. */
+const CERTAIN_WITHIN_MS = 10_000;
+const LOOK_AGAIN_MS = 100;
 
 const FIND = { text: `select ${columns('c')} from connections c where c.id = any($1::uuid[])` };
 
@@ -36,6 +42,12 @@ export class RecentWrites implements OnApplicationBootstrap {
   readonly #logger = new Logger('Failover');
   readonly #writes: { readonly at: number; readonly write: RecentWrite }[] = [];
   #first = 0;
+  /** Monotonic milliseconds. */
+  #certainAt = -Infinity;
+  /** How often it has become uncertain. */
+  #doubts = 0;
+  /** A look in rounds, and whether another is to follow; `pause` ends the wait for its next round. */
+  #looking: { again: boolean; pause: AbortController } | undefined;
   #checking = Promise.resolve();
 
   constructor(
@@ -46,9 +58,37 @@ export class RecentWrites implements OnApplicationBootstrap {
   ) {}
 
   onApplicationBootstrap(): void {
+    const doubt = (): void => {
+      this.#certainAt = Infinity;
+      this.#doubts += 1;
+    };
     const look = (): void => void this.#lookInRounds();
+    this.database.onCut(doubt);
+    this.notifications.onLost(doubt);
     this.database.onReturn(look);
     this.notifications.onReconnect(look);
+  }
+
+  /**
+   * Whether what stands in the database is what was last written, as far as can be told: not between the loss of a connection
+   * and the time that all replicas have had to write again what a failover forgot. A refresh token that is read meanwhile may
+   * have been spent.
+   */
+  isCertain(): boolean {
+    if (this.clock.monotonic() >= this.#certainAt) return true;
+    // Nobody else may ask the database for anything meanwhile, and so find out that it is back.
+    void this.#lookInRounds();
+    return false;
+  }
+
+  /** Resolves to true when that is certain, to false where it is not in time. */
+  async certain(): Promise<boolean> {
+    const until = this.clock.monotonic() + CERTAIN_WITHIN_MS;
+    while (!this.isCertain()) {
+      if (this.clock.monotonic() >= until) return false;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+    }
+    return true;
   }
 
   remember(write: RecentWrite): void {
@@ -68,20 +108,47 @@ export class RecentWrites implements OnApplicationBootstrap {
     return again;
   }
 
+  /** One after the other: a database that comes and goes would otherwise be asked more the worse it is. */
   async #lookInRounds(): Promise<void> {
+    if (this.#looking) {
+      // What is uncertain is not left so for the pause between two rounds.
+      if (this.#certainAt === Infinity) this.#looking.pause.abort();
+      this.#looking.again = true;
+      return;
+    }
+    const looking = { again: false, pause: new AbortController() };
+    this.#looking = looking;
+    try {
+      await this.#look(looking.pause.signal);
+    } finally {
+      this.#looking = undefined;
+    }
+    if (looking.again) await this.#lookInRounds();
+  }
+
+  async #look(cut: AbortSignal): Promise<void> {
     for (const ms of ROUNDS_MS) {
-      await new Promise((resolve) => setTimeout(resolve, ms).unref());
+      await sleep(ms, undefined, { ref: false, signal: cut }).catch(() => undefined);
+      const doubts = this.#doubts;
       try {
         await this.check();
+        // The others need as long as this one at most, and a second to find out.
+        if (this.#certainAt === Infinity && doubts === this.#doubts)
+          this.#certainAt = this.clock.monotonic() + OTHERS_NEED_MS;
       } catch (error) {
         // It is away again; that it is back will be told again.
-        if (error instanceof Problem) return;
+        if (error instanceof Problem) {
+          await sleep(LOOK_AGAIN_MS, undefined, { ref: false });
+          return;
+        }
         this.#logger.error(`what was written lately could not be checked: ${messageOf(error)}`);
       }
     }
   }
 
   async #check(): Promise<number> {
+    // Also where nothing is remembered: that it is back is what is to be found out.
+    await this.database.run({ text: 'select 1' });
     this.#forgetOld();
     const writes = this.#writes.slice(this.#first);
     let again = 0;

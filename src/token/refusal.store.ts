@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Database, type Run } from '../database/database.js';
+import { Problem } from '../shared/problem.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { ClaimedConnection, Connection } from './connection.js';
 import { countKept, type KeptRow } from './kept-row.js';
@@ -14,11 +15,18 @@ const WINDOW_S = 600;
 const RECOUNT_S = 60;
 
 const SQL = {
+  lockConnection: { text: `select from connections where id = $1 for update` },
+
   /** One refusal after the other, or two could each be the last that is allowed. */
   lock: {
-    text: `select refusals_counted_from as "countedFrom", mass_refused_at is not null as "isMass",
-             case when refusals_allowed_at > broker_now() - make_interval(secs => $2) then refusals_allowed end as allowed
+    text: `select case when refusals_counted_from <= broker_now() then refusals_counted_from end as "countedFrom", mass_refused_at is not null as "isMass"
            from provider_states where provider = $1 for update`,
+  },
+
+  lastAllowed: {
+    text: `select refusals_allowed as allowed,
+             coalesce(refusals_allowed_at > broker_now() - make_interval(secs => $2), false) as "isFresh"
+           from provider_states where provider = $1`,
   },
 
   /** $2 this connection, which counts by itself, $3 refusals before this were looked at, $4 seconds, $5 no more than. */
@@ -42,6 +50,11 @@ const SQL = {
            where provider = $1 and mass_refused_at is null returning 1`,
   },
 } as const;
+
+interface KeptRefusalRow {
+  readonly kept: KeptRow | undefined;
+  readonly stopped: boolean;
+}
 
 /** A refusal as it was kept. */
 export interface KeptRefusal {
@@ -68,38 +81,64 @@ export class RefusalStore {
     settled: FailureSettlement,
     heldBack: FailureSettlement,
   ): Promise<KeptRefusal> {
-    const result = await this.database.transaction(async (run) => {
-      const isMass = await this.#isMass(run, claimed);
-      const [kept] = await run<KeptRow>(
-        LEASE_SQL.keepFailure,
-        failureValues(claimed, isMass ? heldBack : settled, true),
-      );
-      const stopped = isMass && kept !== undefined && (await run(SQL.stop, [claimed.provider])).length > 0;
-      return { kept, stopped };
-    });
+    let allowed: number | undefined;
+    let result = await this.#tryToKeep(claimed, settled, heldBack, allowed);
+    while (result === 'uncounted') {
+      // Outside of the lock: all others would wait for the counting.
+      allowed = await this.#allowed(claimed.provider);
+      result = await this.#tryToKeep(claimed, settled, heldBack, allowed);
+    }
     countKept(this.metrics, claimed, result.kept);
     return result;
   }
 
-  async #isMass(run: Run, { provider, id }: ClaimedConnection): Promise<boolean> {
-    const [state] = await run<{ countedFrom: Date | null; isMass: boolean; allowed: number | null }>(
-      SQL.lock,
-      [provider, RECOUNT_S],
-    );
-    if (state?.isMass) return true;
-    const count = async (most: number): Promise<number> => {
-      const values = [provider, id, state?.countedFrom ?? null, WINDOW_S, most];
-      return (await run<{ refused: number }>(SQL.countRefused, values))[0]?.refused ?? 0;
-    };
-    if (!isMassRefusal((await count(FEWEST_ALLOWED)) + 1, FEWEST_ALLOWED)) return false;
-    const allowed = state?.allowed ?? (await this.#countAllowed(run, provider));
-    return isMassRefusal((await count(allowed)) + 1, allowed);
+  /** `uncounted`, and nothing is changed, where it depends on how many connections the provider has. */
+  async #tryToKeep(
+    claimed: ClaimedConnection,
+    settled: FailureSettlement,
+    heldBack: FailureSettlement,
+    allowed: number | undefined,
+  ): Promise<KeptRefusalRow | 'uncounted'> {
+    return this.database.transaction(async (run) => {
+      // In the order in which claims lock, too: the connection, then its provider.
+      await run(SQL.lockConnection, [claimed.id]);
+      const isMass = await this.#isMass(run, claimed, allowed);
+      if (isMass === undefined) return 'uncounted';
+      const values = failureValues(claimed, isMass ? heldBack : settled, true);
+      const [kept] = await run<KeptRow>(LEASE_SQL.keepFailure, values);
+      const stopped = isMass && kept !== undefined && (await run(SQL.stop, [claimed.provider])).length > 0;
+      return { kept, stopped };
+    });
   }
 
-  async #countAllowed(run: Run, provider: string): Promise<number> {
-    const [all] = await run<{ total: number }>(SQL.countAll, [provider]);
-    const allowed = allowedRefusals(all?.total ?? 0);
-    await run(SQL.noteAllowed, [provider, allowed]);
-    return allowed;
+  async #isMass(
+    run: Run,
+    { provider, id }: ClaimedConnection,
+    allowed: number | undefined,
+  ): Promise<boolean | undefined> {
+    const [state] = await run<{ countedFrom: Date | null; isMass: boolean }>(SQL.lock, [provider]);
+    if (state?.isMass) return true;
+    const values = [provider, id, state?.countedFrom ?? null, WINDOW_S, allowed ?? FEWEST_ALLOWED];
+    const [lately] = await run<{ refused: number }>(SQL.countRefused, values);
+    const isMass = isMassRefusal((lately?.refused ?? 0) + 1, allowed ?? FEWEST_ALLOWED);
+    return isMass && allowed === undefined ? undefined : isMass;
+  }
+
+  /** How many may be refused; what was counted last, where nobody can count now. */
+  async #allowed(provider: string): Promise<number> {
+    const [last] = await this.database.run<{ allowed: number | null; isFresh: boolean }>(SQL.lastAllowed, [
+      provider,
+      RECOUNT_S,
+    ]);
+    if (last?.isFresh && last.allowed !== null) return last.allowed;
+    try {
+      const [all] = await this.database.run<{ total: number }>(SQL.countAll, [provider]);
+      const allowed = allowedRefusals(all?.total ?? 0);
+      await this.database.run(SQL.noteAllowed, [provider, allowed]);
+      return allowed;
+    } catch (error) {
+      if (error instanceof Problem) return last?.allowed ?? FEWEST_ALLOWED;
+      throw error;
+    }
   }
 }

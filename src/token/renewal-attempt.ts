@@ -67,8 +67,12 @@ export class RenewalAttempt {
     // The row's times are those of the claim; what follows counts from now.
     const now = new Date(claimed.now.getTime() + this.clock.monotonic() - claimedAt);
     this.health.note(provider, outcome);
-    const keepHealth = (): Promise<void> =>
-      this.health.keep(provider, room, outcome, claimed.id, credentials);
+    // Of a process that was stopped for longer than its lease no call came to an end in time: that is not the provider's doing.
+    const isOvertime = this.clock.monotonic() - claimedAt > leaseSeconds(provider.settings) * 1_000;
+    const keepHealth = async (): Promise<void> => {
+      if (isOvertime && outcome.kind === 'unavailable') return;
+      await this.health.keep(provider, room, outcome, claimed.id, credentials);
+    };
     if (outcome.kind === 'issued') {
       const { token } = outcome;
       const write = async (): Promise<Connection | undefined> => {

@@ -51,13 +51,16 @@ export class RenewalClaims {
   ): Promise<SingleClaim> {
     const asking = this.health.asking(this.registry.get(provider));
     const attempt = async (): Promise<SingleClaim> => {
+      // Before the clock of the lease begins to run.
+      await this.leases.certain();
       const claimedAt = this.clock.monotonic();
       const leased = await this.leases.claim(asking, id, wanting, pass);
       return { claim: claimsOf(leased, claimedAt)[0], room: leased.room };
     };
     if (pass === 'everything') return attempt();
-    const first = this.#lines.has(provider) ? undefined : await attempt();
-    if (first && isDecided(first)) return first;
+    // Whoever cannot be renewed, or need not be any more, waits for no place.
+    const first = await attempt();
+    if (isDecided(first)) return first;
     return this.#lines.join(provider, async () => {
       for (;;) {
         const next = await attempt();
@@ -69,6 +72,7 @@ export class RenewalClaims {
 
   /** Claims up to `limit` of what is due; one, and any, where the provider is being probed. */
   async due(provider: TokenProvider, limit: number): Promise<DueClaims> {
+    if (!this.leases.isCertain()) return { claims: [], room: undefined };
     const asking = this.health.asking(provider);
     const claimedAt = this.clock.monotonic();
     let leased = await this.leases.claimDue(asking, limit);

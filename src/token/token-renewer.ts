@@ -140,7 +140,10 @@ export class TokenRenewer {
           throw closedProblem(connection, room.closed, room.waitS);
         }
         // It may be renewed, and there was no room for it: as many are renewed as the provider is to be asked for.
-        if (room) return undefined;
+        if (room) {
+          const row = await this.store.findById(connection.id);
+          return row && row.tokenVersion > wanting ? row : undefined;
+        }
       }
       const change = this.notifications.changeOf(connection.id, POLL_MS);
       const row = await this.store.findById(connection.id);

@@ -60,7 +60,14 @@ describe('a failover that forgets the last commits', () => {
     );
 
   /** What must be the same again. */
-  const content = ({ token, grant, token_version, grant_version, status, refresh_token_kept }: Json): Json => ({
+  const content = ({
+    token,
+    grant,
+    token_version,
+    grant_version,
+    status,
+    refresh_token_kept,
+  }: Json): Json => ({
     token,
     grant,
     token_version,
@@ -109,7 +116,12 @@ describe('a failover that forgets the last commits', () => {
 
   it('loses no renewal whose claim it remembers, and only its token not', async () => {
     await world.install(broker, '42');
-    await world.simulator.fault({ provider: 'fynd', operation: 'renew', times: 1, hold_until_released: true });
+    await world.simulator.fault({
+      provider: 'fynd',
+      operation: 'renew',
+      times: 1,
+      hold_until_released: true,
+    });
     const renewing = renew();
     await eventually(async () => (await world.simulator.ledger()).counters['held'] === 1);
     const claimed = await standby();
@@ -132,7 +144,13 @@ describe('a failover that forgets the last commits', () => {
     });
     const rows: Row[] = [];
     for (const turn of [1, 2, 3]) {
-      await world.simulator.fault({ provider: 'fynd', operation: 'renew', times: 1, status: 200, body: answer(turn) });
+      await world.simulator.fault({
+        provider: 'fynd',
+        operation: 'renew',
+        times: 1,
+        status: 200,
+        body: answer(turn),
+      });
       await renew();
       rows.push(await standby());
     }

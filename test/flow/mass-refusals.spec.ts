@@ -47,7 +47,13 @@ describe('a provider that refuses many at once', () => {
     for (const each of [broker, other]) await world.settle(each);
   };
   const refuse = (body: Json = { error: 'invalid_grant' }, times?: number): Promise<unknown> =>
-    world.simulator.fault({ provider: 'fynd', operation: 'renew', status: 400, body, ...(times ? { times } : {}) });
+    world.simulator.fault({
+      provider: 'fynd',
+      operation: 'renew',
+      status: 400,
+      body,
+      ...(times ? { times } : {}),
+    });
   const calls = async (): Promise<number> =>
     Number((await world.simulator.ledger('?operation=renew&limit=0')).counters['calls']);
   const count = async (where: string): Promise<number> =>
@@ -60,8 +66,11 @@ describe('a provider that refuses many at once', () => {
     return (body['items'] as Json[]).find((item) => item['name'] === name) ?? {};
   };
   const massRefused = async (name = 'fynd'): Promise<boolean> =>
-    (await world.sql('select 1 from provider_states where provider = $1 and mass_refused_at is not null', [name]))
-      .length > 0;
+    (
+      await world.sql('select 1 from provider_states where provider = $1 and mass_refused_at is not null', [
+        name,
+      ])
+    ).length > 0;
   /** The address tells the two providers of one extension apart. */
   const install = (companyId: string): Promise<unknown> => {
     const query = new URLSearchParams({
@@ -96,7 +105,9 @@ describe('a provider that refuses many at once', () => {
     });
     const ready = await ask('GET', `${other.api}/health/ready`);
     expect([ready.status, ready.text]).toEqual([200, expect.stringContaining('fynd')]);
-    const [living] = await world.sql<Json>(`select company_id from connections where status = 'active' limit 1`);
+    const [living] = await world.sql<Json>(
+      `select company_id from connections where status = 'active' limit 1`,
+    );
     const path = `/v1/tokens/fynd/companies/${String(living?.['company_id'])}`;
     expect((await world.api(other, 'GET', path)).status).toBe(200);
     const refused = await world.api(other, 'GET', `${path}?min_ttl=3000`);
@@ -159,7 +170,12 @@ describe('a provider that refuses many at once', () => {
       const before = await calls();
       await act('fynd', 'pause');
       const { body } = await act('fynd', 'revive', { since: anHourAgo() });
-      expect(body).toMatchObject({ revived: 3, status: 'paused', paused_because: 'operator', mass_refused_at: null });
+      expect(body).toMatchObject({
+        revived: 3,
+        status: 'paused',
+        paused_because: 'operator',
+        mass_refused_at: null,
+      });
       await settle();
       expect(await calls()).toBe(before);
       await act('fynd', 'resume');
@@ -167,16 +183,18 @@ describe('a provider that refuses many at once', () => {
     });
 
     it('finds what is revived and refused again dead as before, and counts it no second time', async () => {
-      // Those that live are left out, so that only the dead are asked for.
-      await world.sql(`update connections set renew_at = null where status = 'active'`);
+      // More than may be refused, were they counted.
+      await world.sql(
+        `update connections set status = 'reauthorization_required', died_at = broker_now(), renew_at = null`,
+      );
       const diedAt = await world.sql('select id, died_at from connections order by id');
       for (let round = 1; round <= 2; round += 1) {
         const before = await calls();
-        expect((await act('fynd', 'revive', { since: anHourAgo() })).body).toMatchObject({ revived: 3 });
-        await eventually(async () => (await calls()) === before + 3);
+        expect((await act('fynd', 'revive', { since: anHourAgo() })).body).toMatchObject({ revived: 8 });
+        await eventually(async () => (await calls()) === before + 8);
         await settle();
       }
-      expect([await dead(), await massRefused()]).toEqual([3, false]);
+      expect([await dead(), await massRefused()]).toEqual([8, false]);
       expect(await world.sql('select id, died_at from connections order by id')).toEqual(diedAt);
     });
 
@@ -222,9 +240,7 @@ describe('a provider that refuses many at once', () => {
     await eventually(async () => (await dead()) === 3);
     const forget = (): Promise<void> => broker.broker.app.get(RevivalService).forget();
     const kept = (): Promise<unknown> =>
-      world.sql(
-        `select company_id from connections where sealed_grant is not null order by 1`,
-      );
+      world.sql(`select company_id from connections where sealed_grant is not null order by 1`);
     await world.advance(29 * DAY_S);
     await settle();
     await forget();

@@ -20,7 +20,6 @@ describe('a lease that ran out while the database was away', () => {
 
   afterAll(async () => {
     cable.mend();
-    await world.simulator.control('POST', 'release');
     for (const each of [holder, other]) await each.broker.stop();
     cable.close();
   });
@@ -39,7 +38,12 @@ describe('a lease that ran out while the database was away', () => {
   async function hold(): Promise<void> {
     await world.simulator.settings('fynd', { rotation: 'strict' });
     await world.install(other, '42');
-    await world.simulator.fault({ provider: 'fynd', operation: 'renew', times: 1, hold_until_released: true });
+    await world.simulator.fault({
+      provider: 'fynd',
+      operation: 'renew',
+      times: 1,
+      hold_until_released: true,
+    });
     await world.advance(700);
     world.api(holder, 'GET', '/v1/tokens/fynd/companies/42?min_ttl=3000').catch(() => undefined);
     await eventually(async () => (await world.simulator.ledger()).counters['held'] === 1);
@@ -84,5 +88,6 @@ describe('a lease that ran out while the database was away', () => {
     await world.advance(TERM_S + 1);
     await eventually(async () => (await row())['crashes'] === 1);
     await world.simulator.control('POST', 'release');
+    await eventually(async () => (await row())['token_version'] === 2);
   });
 });

@@ -141,7 +141,13 @@ describe('the pace of a provider', () => {
       await world.simulator.control('DELETE', 'faults');
       await world.sql('update provider_states set call_window = 4');
       const refusal = { status: 401, body: { error: 'invalid_client' } };
-      await world.simulator.fault({ provider: 'fynd', operation: 'renew', times: 3, delay_ms: 300, ...refusal });
+      await world.simulator.fault({
+        provider: 'fynd',
+        operation: 'renew',
+        times: 3,
+        delay_ms: 300,
+        ...refusal,
+      });
       const from = world.logs.length;
       await crowd.ofFynd(8, { provider: 'fynd' });
       // All that is in flight is refused, and says the same.

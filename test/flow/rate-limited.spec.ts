@@ -40,14 +40,22 @@ describe('a provider that says it is asked too often', () => {
 
   it('is asked by no replica until Retry-After is over, and then with one call first', async () => {
     await limited({ retry_after: 60 });
-    await crowd.ofKonnect(8, { provider: 'konnect' });
+    await crowd.openWindow('konnect', 20);
+    await crowd.ofKonnect(1, { provider: 'konnect' });
+    await eventually(async () => (await leftAloneS()) > 0);
+    await crowd.ofKonnect(7, { provider: 'konnect', first: 2 });
     await settle();
     expect(await calls()).toBe(1);
     await world.advance(55);
     await settle();
     expect(await calls()).toBe(1);
 
-    await world.simulator.fault({ provider: 'konnect', operation: 'token', times: 1, hold_until_released: true });
+    await world.simulator.fault({
+      provider: 'konnect',
+      operation: 'token',
+      times: 1,
+      hold_until_released: true,
+    });
     await world.advance(6);
     await eventually(async () => (await calls()) === 2);
     await new Promise((resolve) => setTimeout(resolve, 1_200));
@@ -71,7 +79,11 @@ describe('a provider that says it is asked too often', () => {
     expect(await calls()).toBe(1);
     const { body } = await world.api(other, 'GET', '/v1/providers');
     const shown = (body['items'] as Json[]).find(({ name }) => name === 'konnect');
-    expect(shown).toMatchObject({ status: 'degraded', breaker: 'open', left_alone_until: expect.any(String) });
+    expect(shown).toMatchObject({
+      status: 'degraded',
+      breaker: 'open',
+      left_alone_until: expect.any(String),
+    });
   });
 
   it.each([

@@ -120,7 +120,8 @@ describe('the rate and the concurrency of a provider, over three replicas', () =
       const { body } = await fetchToken(index % 3, `narrow/companies/${companyId}`);
       expect(body).toMatchObject({ version: 2 });
     }
-    expect(performance.now() - askedAt).toBeLessThan(4_000);
+    // A replica tells what has ended within a second; what it never tells counts for a lease, 20 s.
+    expect(performance.now() - askedAt).toBeLessThan(9_000);
     expect(await mostInFlight()).toBe(1);
   });
 });

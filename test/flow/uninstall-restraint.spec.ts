@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Browser } from '../support/browser.js';
-import type { Json } from '../support/http.js';
+import { eventually, type Json } from '../support/http.js';
 import { Relay } from '../support/relay.js';
 import { hint, proveAll, signedHint } from '../support/uninstalls.js';
 import { API_KEY, useWorld, type LocalBroker } from '../support/world.js';
@@ -66,6 +66,24 @@ describe('a hint from anybody', () => {
     await proveAll(world, broker);
     expect(relay.calls).toEqual([]);
     expect(await world.sql('select tries from uninstall_hints')).toEqual([{ tries: 1 }]);
+  });
+
+  it('ends nothing for a token that a renewal has brought again meanwhile', async () => {
+    await connect('42');
+    const token = (): ReturnType<typeof world.api> =>
+      world.api(broker, 'GET', '/v1/tokens/fynd/companies/42');
+    const same = (await token()).body['access_token'];
+    let refuse: (status: number) => void = () => undefined;
+    const refused = new Promise<number>((resolve) => (refuse = resolve));
+    relay.stance = (call) => (isApi(call) ? refused : undefined);
+    await hint(broker, { company_id: '42' });
+    await eventually(() => relay.calls.some(isApi));
+    const body = { access_token: same, token_type: 'Bearer', expires_in: 3_600 };
+    await world.simulator.fault({ provider: 'fynd', operation: 'renew', times: 1, status: 200, body });
+    await world.api(broker, 'POST', `/v1/connections/${String((await row())['id'])}/renew`);
+    refuse(401);
+    await proveAll(world, broker);
+    expect((await token()).body).toMatchObject({ version: 1, access_token: same });
   });
 
   it('is proven by a renewal where the API answers about something else', async () => {

@@ -1,0 +1,94 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
+import { Crowd } from '../support/crowd.js';
+import { eventually, type Json } from '../support/http.js';
+import { useWorld, type LocalBroker } from '../support/world.js';
+
+const PROGRAM = fileURLToPath(new URL('../../dist/cli/after-restore.js', import.meta.url));
+
+describe('a database that was restored from a backup', () => {
+  const world = useWorld();
+  const folder = mkdtempSync(join(tmpdir(), 'token-broker-test-'));
+  const extra: Record<string, string> = { PROVIDERS_FILE: join(folder, 'providers.yaml') };
+  const crowd = new Crowd(world, () => sealer);
+  let sealer: LocalBroker;
+
+  beforeAll(async () => {
+    const fynd = `kind: fynd-platform, api_key: '\${FYND_API_KEY}', api_secret: '\${FYND_API_SECRET}', renewal: document,
+      scopes: [company/products]`;
+    const port = new URL(world.simulator.url).port;
+    writeFileSync(
+      join(folder, 'providers.yaml'),
+      `providers:
+  fynd: { ${fynd}, rotation: none, base_url: 'http://127.0.0.1:${port}' }
+  strict: { ${fynd}, rotation: strict, base_url: 'http://localhost:${port}' }
+`,
+    );
+    sealer = await world.local(extra);
+    await sealer.broker.app.get(RenewalSchedule).stop();
+  });
+
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  /** The command as an operator runs it. */
+  async function afterRestore(): Promise<{ code: unknown; output: string }> {
+    const child = spawn(process.execPath, [PROGRAM], {
+      env: { PATH: process.env['PATH'], DATABASE_URL: world.databaseUrl },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    const [code] = (await once(child, 'close')) as unknown[];
+    return { code, output };
+  }
+
+  const count = async (where: string): Promise<number> =>
+    (await world.sql(`select 1 from connections where ${where}`)).length;
+  const calls = async (): Promise<Json[]> => (await world.simulator.ledger('?operation=renew')).entries;
+
+  it('has strict grants tried as late as their tokens allow, and what was spent ends alone; others are renewed as usual', async () => {
+    await crowd.ofFynd(5, { provider: 'fynd', first: 1 });
+    await crowd.ofFynd(7, { provider: 'strict', first: 101 });
+    await world.sql(`update connections set status = 'reauthorization_required' where company_id = '5'`);
+    // Spent after the backup was made, but for that of the last company.
+    for (let companyId = 101; companyId <= 106; companyId += 1) {
+      await world.simulator.fault({
+        provider: 'fynd',
+        operation: 'renew',
+        company_id: String(companyId),
+        status: 400,
+        body: { error: 'invalid_grant' },
+      });
+    }
+    const { code, output } = await afterRestore();
+    expect([code, output]).toEqual([0, expect.stringMatching(/^11 grants/)]);
+
+    const broker = await world.local(extra);
+    await eventually(async () => (await count(`provider = 'fynd' and token_version = 2`)) >= 4);
+    await world.settle(broker);
+    expect((await calls()).filter(({ company_id }) => Number(company_id) > 100)).toEqual([]);
+    expect(await count(`provider = 'strict' and unknown_outcome = 'crash' and status = 'active'`)).toBe(7);
+    const [soonest] = await world.sql<{ s: number }>(
+      `select min(extract(epoch from expires_at - renew_at))::float8 as s from connections where provider = 'strict'`,
+    );
+    expect(soonest?.s).toBeGreaterThan(44);
+    expect(soonest?.s).toBeLessThan(46);
+    expect((await world.api(broker, 'GET', '/v1/tokens/strict/companies/101')).status).toBe(200);
+
+    await world.advance(560);
+    await eventually(async () => (await count(`status_reason = 'lost_in_flight'`)) === 6);
+    await eventually(async () => (await count(`provider = 'strict' and token_version = 2`)) === 1);
+    const { body } = await world.api(broker, 'GET', '/v1/providers');
+    expect((body['items'] as Json[]).find(({ name }) => name === 'strict')).toMatchObject({
+      paused_because: null,
+      connections: { active: 1, reauthorization_required: 6 },
+    });
+  });
+});
