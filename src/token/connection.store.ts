@@ -8,8 +8,7 @@ import { isLeased, ROTATION_DUE_S, type Connection } from './connection.js';
 import { SQL } from './connection.sql.js';
 import { OUTSIDE_SQL } from './outside-change.sql.js';
 import { countMove } from './kept-row.js';
-import type { AdoptedGrant, NotAdopted } from './kept-grant.js';
-import { tokenValues } from './lease.store.js';
+import { tokenValues, type AdoptedGrant, type NotAdopted } from './kept-grant.js';
 import { RecentWrites } from './recent-writes.js';
 
 export interface ListFilter {

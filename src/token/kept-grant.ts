@@ -51,3 +51,9 @@ export type NotAdopted =
   | 'kept_elsewhere'
   /** There is a living connection, and it was not to be replaced. */
   | 'living';
+
+/** The values of a token, in the order in which statements take them. */
+export function tokenValues(token: KeptToken): unknown[] {
+  const { sealedToken, tokenType, fingerprint, ageS, lifetimeS, renewAfterS } = token;
+  return [sealedToken, tokenType, fingerprint, ageS, lifetimeS, renewAfterS];
+}

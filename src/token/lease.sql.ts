@@ -57,7 +57,7 @@ const candidate = (where: string, order: string, limit: string): string => `
   where ${DUE} and ${where} order by ${order} limit ${limit} for update skip locked`;
 
 /**
- * Statements by which a renewal begins and ends. Beginning takes room for the call in the provider's row, and both happen or
+ * Statements by which a renewal begins, and ends without a token. Beginning takes room for the call in the provider's row, and both happen or
  * neither does; $1 to $10 are those of ASKED.
  */
 export const LEASE_SQL = {
@@ -143,40 +143,6 @@ export const LEASE_SQL = {
         `1`,
       )}),
       ${leasePicked('calendar')}`,
-  },
-
-  /**
-   * Keeps a token. $2 epoch, $3 and $4 token and grant version of the claim: a holder whose lease is gone may keep its
-   * token only if nobody brought a newer one meanwhile; it then raises the epoch, so that a refusal which the present
-   * holder earns with the spent grant kills nothing.
-   */
-  keepToken: {
-    name: 'connection_keep_token',
-    text: `with ${FORMER}, kept as (
-             update connections c set
-               status = case when c.status = 'paused' then 'paused' else 'active' end,
-               status_reason = case when c.status = 'paused' then c.status_reason end,
-               last_error = null, consecutive_failures = 0, refusals = 0, crashes = 0, unknown_outcome = null,
-               died_at = null,
-               attempts = case when c.token_fingerprint is distinct from $7 then 0 else c.attempts end,
-               token_version = c.token_version + (c.token_fingerprint is distinct from $7)::int,
-               sealed_token = $5, token_type = $6, token_fingerprint = $7,
-               issued_at = broker_now() - ${seconds('$8')},
-               expires_at = broker_now() - ${seconds('$8')} + ${seconds('$9')},
-               renewed_lifetime_s = case when c.token_fingerprint is distinct from $7 then $9::double precision
-                                         else greatest(c.renewed_lifetime_s, $9::double precision) end,
-               renew_at = case when c.status <> 'paused' then broker_now() - ${seconds('$8')} + ${seconds('$10')} end,
-               last_renewed_at = broker_now(),
-               scopes = coalesce($11::text[], c.scopes),
-               sealed_grant = coalesce($12, c.sealed_grant),
-               refresh_token_kept = coalesce($13::boolean, c.refresh_token_kept),
-               lease_owner = null, lease_until = null,
-               lease_epoch = c.lease_epoch + (c.lease_epoch <> $2::bigint)::int,
-               updated_at = broker_now()
-             from former where c.id = former.id and c.status <> 'revoked'
-               and (c.lease_epoch = $2::bigint or (c.token_version = $3 and c.grant_version = $4))
-             returning ${columns('c')}, ${FORMER_COLUMNS})
-           ${tellReplicas('kept')}`,
   },
 
   /**

@@ -3,9 +3,10 @@ import type { QueryResultRow } from 'pg';
 import { Database } from '../database/database.js';
 import { Problem } from '../shared/problem.js';
 import { Metrics } from '../telemetry/metrics.js';
+import { BatchedKeeps } from './batched-keeps.js';
 import type { BegunCalls } from './calls-in-flight.js';
 import type { ClaimedConnection, Connection } from './connection.js';
-import type { KeptRenewal, KeptToken } from './kept-grant.js';
+import type { KeptRenewal } from './kept-grant.js';
 import { countKept, type KeptRow } from './kept-row.js';
 import { LEASE_SQL } from './lease.sql.js';
 import { PaceStore, type Asking } from './pace.store.js';
@@ -29,6 +30,7 @@ export class LeaseStore {
   constructor(
     private readonly database: Database,
     private readonly pace: PaceStore,
+    private readonly keeps: BatchedKeeps,
     private readonly recent: RecentWrites,
     private readonly metrics: Metrics,
   ) {}
@@ -70,7 +72,7 @@ export class LeaseStore {
   /** Undefined where the fence says no: somebody changed the grant, or kept a newer token, meanwhile. */
   async keepToken(claimed: ClaimedConnection, renewal: KeptRenewal): Promise<Connection | undefined> {
     const { id, tokenVersion, grantVersion } = claimed;
-    const [row] = await this.database.run<KeptRow>(LEASE_SQL.keepToken, renewalValues(claimed, renewal));
+    const row = await this.keeps.keep(claimed, renewal);
     countKept(this.metrics, claimed, row);
     if (row) {
       this.recent.remember({
@@ -80,10 +82,7 @@ export class LeaseStore {
           now.grantVersion !== grantVersion ||
           now.tokenVersion > tokenVersion ||
           (now.tokenFingerprint === renewal.fingerprint && isGrantThere(now, claimed, renewal)),
-        again: (sinceS) => {
-          const older = { ...renewal, ageS: renewal.ageS + sinceS };
-          return this.database.run(LEASE_SQL.keepToken, renewalValues(claimed, older));
-        },
+        again: (sinceS) => this.keeps.keepAlone(claimed, { ...renewal, ageS: renewal.ageS + sinceS }),
       });
     }
     return row;
@@ -134,13 +133,6 @@ function notCertain(): Problem {
   );
 }
 
-function renewalValues(claimed: ClaimedConnection, renewal: KeptRenewal): unknown[] {
-  const { id, leaseEpoch, tokenVersion, grantVersion } = claimed;
-  const { scopes, sealedGrant, refreshTokenKept } = renewal;
-  const fence = [id, leaseEpoch, tokenVersion, grantVersion];
-  return [...fence, ...tokenValues(renewal), scopes, sealedGrant, refreshTokenKept];
-}
-
 /** The values of `keepFailure`. */
 export function failureValues(
   claimed: ClaimedConnection,
@@ -152,10 +144,4 @@ export function failureValues(
   const values = [claimed.id, claimed.leaseEpoch, status, statusReason, lastError, consecutiveFailures];
   const { tokenVersion, grantVersion } = claimed;
   return [...values, refusals, unknownOutcome, renewInS, isRefusal, tokenVersion, grantVersion];
-}
-
-/** The values of a token, in the order in which statements take them. */
-export function tokenValues(token: KeptToken): unknown[] {
-  const { sealedToken, tokenType, fingerprint, ageS, lifetimeS, renewAfterS } = token;
-  return [sealedToken, tokenType, fingerprint, ageS, lifetimeS, renewAfterS];
 }

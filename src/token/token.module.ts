@@ -3,6 +3,7 @@ import { DatabaseModule } from '../database/database.module.js';
 import { ProviderModule } from '../provider/provider.module.js';
 import { TelemetryModule } from '../telemetry/telemetry.module.js';
 import { VaultModule } from '../vault/vault.module.js';
+import { BatchedKeeps } from './batched-keeps.js';
 import { CallsInFlight } from './calls-in-flight.js';
 import { ConnectionAnswers } from './connection-answer.js';
 import { ConnectionCensus } from './connection-census.js';
@@ -45,6 +46,7 @@ import { TokenService } from './token.service.js';
     ProviderStateStore,
     CallsInFlight,
     PaceStore,
+    BatchedKeeps,
     LeaseStore,
     RefusalStore,
     ProviderHealth,

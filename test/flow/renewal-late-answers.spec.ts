@@ -146,7 +146,7 @@ describe('an answer that comes late', () => {
         await world.sql('select pg_stat_clear_snapshot()');
         const cancelled = await world.sql(
           `select pg_cancel_backend(pid) from pg_stat_activity
-            where datname = current_database() and wait_event_type = 'Lock' and query like '%sealed_token = $5%'`,
+            where datname = current_database() and wait_event_type = 'Lock' and query like 'with given as%'`,
         );
         return cancelled.length > 0;
       });

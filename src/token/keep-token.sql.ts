@@ -1,0 +1,80 @@
+import { columns, seconds, tellReplicas } from './connection-row.sql.js';
+import { FORMER, FORMER_COLUMNS } from './kept-row.js';
+
+/** What a claim and its renewal give: under which name the statements know it, and as what. */
+const GIVEN = [
+  ['id', 'uuid'],
+  ['lease_epoch', 'bigint'],
+  ['token_version', 'integer'],
+  ['grant_version', 'integer'],
+  ['sealed_token', 'bytea'],
+  ['token_type', 'text'],
+  ['fingerprint', 'text'],
+  ['age_s', 'double precision'],
+  ['lifetime_s', 'double precision'],
+  ['renew_after_s', 'double precision'],
+  ['scopes', 'text[]'],
+  ['sealed_grant', 'bytea'],
+  ['refresh_token_kept', 'boolean'],
+] as const;
+
+const ONE = `given as materialized (
+  select ${GIVEN.map(([name, type], index) => `$${index + 1}::${type} as ${name}`).join(', ')})`;
+
+/** Arrays of SQL have no ragged rows, so each row's own array comes as JSON. */
+const MANY = `given as materialized (
+  select ${GIVEN.map(([name, type]) =>
+    type === 'text[]'
+      ? `case when ${name} is not null then array(select jsonb_array_elements_text(${name})) end as ${name}`
+      : name,
+  ).join(', ')}
+  from unnest(${GIVEN.map(([, type], index) => `$${index + 1}::${type === 'text[]' ? 'jsonb' : type}[]`).join(', ')})
+    as t (${GIVEN.map(([name]) => name).join(', ')}))`;
+
+/** Never waits for a row that somebody else has locked: so it can neither hold up the others, nor deadlock with another batch. */
+const FORMER_UNLOCKED = `former as (
+  select id, status, token_version, expires_at from connections where id = any($1::uuid[]) for update skip locked)`;
+
+/**
+ * Under the fence: a holder whose lease is gone may keep its token only if nobody brought a newer one meanwhile; it then
+ * raises the epoch, so that a refusal which the present holder earns with the spent grant kills nothing.
+ */
+const KEEP = `kept as (
+  update connections c set
+    status = case when c.status = 'paused' then 'paused' else 'active' end,
+    status_reason = case when c.status = 'paused' then c.status_reason end,
+    last_error = null, consecutive_failures = 0, refusals = 0, crashes = 0, unknown_outcome = null,
+    died_at = null,
+    attempts = case when c.token_fingerprint is distinct from given.fingerprint then 0 else c.attempts end,
+    token_version = c.token_version + (c.token_fingerprint is distinct from given.fingerprint)::int,
+    sealed_token = given.sealed_token, token_type = given.token_type, token_fingerprint = given.fingerprint,
+    issued_at = broker_now() - ${seconds('given.age_s')},
+    expires_at = broker_now() - ${seconds('given.age_s')} + ${seconds('given.lifetime_s')},
+    renewed_lifetime_s = case when c.token_fingerprint is distinct from given.fingerprint then given.lifetime_s
+                              else greatest(c.renewed_lifetime_s, given.lifetime_s) end,
+    renew_at = case when c.status <> 'paused'
+                    then broker_now() - ${seconds('given.age_s')} + ${seconds('given.renew_after_s')} end,
+    last_renewed_at = broker_now(),
+    scopes = coalesce(given.scopes, c.scopes),
+    sealed_grant = coalesce(given.sealed_grant, c.sealed_grant),
+    refresh_token_kept = coalesce(given.refresh_token_kept, c.refresh_token_kept),
+    lease_owner = null, lease_until = null,
+    lease_epoch = c.lease_epoch + (c.lease_epoch <> given.lease_epoch)::int,
+    updated_at = broker_now()
+  from former join given on given.id = former.id where c.id = former.id and c.status <> 'revoked'
+    and (c.lease_epoch = given.lease_epoch
+      or (c.token_version = given.token_version and c.grant_version = given.grant_version))
+  returning ${columns('c')}, ${FORMER_COLUMNS})
+  ${tellReplicas('kept')}`;
+
+/** Keeps one token. Its values are $1 to $13, in the order of GIVEN. */
+export const KEEP_TOKEN = { name: 'connection_keep_token', text: `with ${ONE}, ${FORMER}, ${KEEP}` };
+
+/**
+ * Keeps tokens of different connections, each under its own fence. Its values are arrays, one element a row. A row that
+ * does not come back was refused, or is locked: that is for KEEP_TOKEN to tell.
+ */
+export const KEEP_TOKENS = {
+  name: 'connection_keep_tokens',
+  text: `with ${MANY}, ${FORMER_UNLOCKED}, ${KEEP}`,
+};
