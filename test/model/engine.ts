@@ -8,6 +8,7 @@ import { ProviderObservations } from '../../src/provider/observations.js';
 import { ProviderRegistry } from '../../src/provider/provider-registry.js';
 import type { Clock } from '../../src/shared/clock.js';
 import type { Metrics } from '../../src/telemetry/metrics.js';
+import { BatchedKeeps } from '../../src/token/batched-keeps.js';
 import { CallsInFlight } from '../../src/token/calls-in-flight.js';
 import { ConnectionStore } from '../../src/token/connection.store.js';
 import { FailureKeeper } from '../../src/token/failure-keeper.js';
@@ -89,7 +90,7 @@ export class Engine {
     const calls = new CallsInFlight();
     this.states = new ProviderStateStore(database);
     const pace = new PaceStore(database, calls, this.states);
-    const leases = new LeaseStore(database, pace, recent, metrics);
+    const leases = new LeaseStore(database, pace, new BatchedKeeps(database, clock), recent, metrics);
     const health = new ProviderHealth(this.states, pace, new ProviderObservations(clock), metrics, vault);
     this.store = new ConnectionStore(database, recent, metrics);
     this.keeper = new GrantKeeper(this.store, leases, health, vault, clock);
