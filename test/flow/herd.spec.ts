@@ -2,10 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import type { Answer } from '../support/http.js';
 import { useWorld } from '../support/world.js';
 
-describe('600 callers of three replicas', () => {
+describe('1,000 callers of three replicas', () => {
   const world = useWorld();
 
-  it('who want the same short token at the same time cause one renewal and get 600 equal answers', async () => {
+  it('who want the same short token at the same time cause one renewal and get 1,000 equal answers', async () => {
     const local = await world.local();
     await world.install(local, '42');
     await local.broker.stop();
@@ -15,7 +15,7 @@ describe('600 callers of three replicas', () => {
     await world.advance(3_601);
 
     const answers: Answer[] = await Promise.all(
-      Array.from({ length: 600 }, (_, index) =>
+      Array.from({ length: 1_000 }, (_, index) =>
         world.api(replicas[index % 3] ?? local, 'GET', '/v1/tokens/fynd/companies/42'),
       ),
     );

@@ -42,26 +42,29 @@ describe('one replica with two connections to its database', () => {
   it('serves other tokens as fast as ever while the provider hangs', async () => {
     await Promise.all(['1', 'hung'].map((companyId) => world.keepKonnect(replica, companyId)));
 
-    async function medianMs(): Promise<number> {
+    async function measure(): Promise<{ medianMs: number; p99Ms: number }> {
       const times: number[] = [];
-      for (let count = 0; count < 150; count += 1) {
+      for (let count = 0; count < 500; count += 1) {
         const began = performance.now();
         expect((await fetchToken('1')).status).toBe(200);
         times.push(performance.now() - began);
       }
-      return times.sort((a, b) => a - b)[75] ?? NaN;
+      times.sort((a, b) => a - b);
+      return { medianMs: times[250] ?? NaN, p99Ms: times[495] ?? NaN };
     }
 
-    await medianMs();
-    const before = await medianMs();
+    await measure();
+    const before = await measure();
     await world.simulator.fault({ provider: 'konnect', username: 'hung', hang: true });
     await world.sql(`update connections set expires_at = broker_now() where company_id = 'hung'`);
     const waiting = Promise.all(Array.from({ length: 100 }, () => fetchToken('hung')));
     await eventually(async () => (await world.simulator.ledger()).counters['held'] === 1);
-    const meanwhile = await medianMs();
+    const meanwhile = await measure();
     await world.simulator.control('POST', 'release');
     expect(new Set((await waiting).map(({ status }) => status))).toEqual(new Set([200]));
     expect((await world.simulator.ledger('?username=hung')).counters['calls']).toBe(2);
-    expect(meanwhile).toBeLessThan(3 * before + 2);
+    // What is added to the factor is for a machine that does something else meanwhile.
+    expect(meanwhile.medianMs).toBeLessThan(2 * before.medianMs + 2);
+    expect(meanwhile.p99Ms).toBeLessThan(2 * before.p99Ms + 10);
   });
 });
