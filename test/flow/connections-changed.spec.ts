@@ -138,6 +138,8 @@ describe('renewing by hand', () => {
       token_fingerprint: expect.not.stringMatching(String(connection['token_fingerprint'])),
       expires_at: expect.any(String),
       renew_at: expect.any(String),
+      next_try_at: expect.any(String),
+      advice: expect.stringContaining('All is well'),
       last_renewed_at: expect.any(String),
       updated_at: expect.any(String),
     });

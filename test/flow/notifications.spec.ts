@@ -35,6 +35,8 @@ describe('two replicas that want the same token', () => {
       const { body } = await answer;
       return { version: body['version'], at: performance.now() };
     });
+    // Where the channel was lost, nobody asks before it is known what the database remembers.
+    await eventually(async () => (await world.simulator.ledger('?limit=0')).counters['held'] === 1);
     // The waiter has looked, and its next look is half a second away.
     await new Promise((resolve) => setTimeout(resolve, 150));
     await world.simulator.control('POST', 'release');

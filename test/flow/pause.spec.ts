@@ -15,7 +15,13 @@ beforeAll(async () => {
   await broker.broker.app.get(RenewalSchedule).stop();
 });
 
-const PAUSED = { status: 'paused', status_reason: 'paused_by_operator', renew_at: null };
+const PAUSED = {
+  status: 'paused',
+  status_reason: 'paused_by_operator',
+  renew_at: null,
+  next_try_at: null,
+  advice: expect.stringContaining('An operator has paused this connection'),
+};
 const TTL_S = 3_600;
 
 /** Everybody who could have it renewed tries. */
@@ -97,7 +103,12 @@ describe.each(RENEWED)('a paused connection of %s', (kind) => {
     const before = await connection.shown();
     await connection.do('pause');
     const { status, body } = await connection.do('resume');
-    const looked = { renew_at: expect.any(String), updated_at: expect.any(String) };
+    const looked = {
+      renew_at: expect.any(String),
+      next_try_at: expect.any(String),
+      advice: expect.stringContaining('renewed as soon as it can be'),
+      updated_at: expect.any(String),
+    };
     expect([status, body]).toEqual([200, { ...before, ...looked }]);
     expect(await connection.renewals()).toBe(0);
     await every.look();
