@@ -53,11 +53,16 @@ describe('a report that the provider refused a token', () => {
   it('renews once, however many report it at the same time, and all get the same newer token', async () => {
     const { path, company } = await installed();
     await world.simulator.fault({ provider: 'fynd', operation: 'renew', company_id: company, delay_ms: 100 });
-    const answers = await Promise.all(Array.from({ length: 50 }, () => report(path, 1)));
+    const answers = await Promise.all(Array.from({ length: 500 }, () => report(path, 1)));
     expect(answers.map(({ status, body }) => [status, body['version'], body['stale']])).toEqual(
       answers.map(() => [200, 2, false]),
     );
     expect(new Set(answers.map(({ body }) => body['access_token'])).size).toBe(1);
+    expect(await renewals(company)).toBe(1);
+    const late = await Promise.all(Array.from({ length: 500 }, () => report(path, 1)));
+    expect(new Set(late.map(({ status, body }) => `${status} ${String(body['version'])}`))).toEqual(
+      new Set(['200 2']),
+    );
     expect(await renewals(company)).toBe(1);
   });
 
