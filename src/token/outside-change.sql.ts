@@ -147,12 +147,6 @@ export const OUTSIDE_SQL = {
            select count(*)::integer as revived from revived`,
   },
 
-  /** Those that died since $2. $1 provider. */
-  countDead: {
-    text: `select count(*)::integer as dead from connections
-           where provider = $1 and died_at >= $2 and status = 'reauthorization_required'`,
-  },
-
   /**
    * Erases what is sealed in grants that a seller gave and that have been dead for $1 seconds. A credential of a person's is
    * still tried, and stays.

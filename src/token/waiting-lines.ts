@@ -5,11 +5,6 @@
 export class WaitingLines {
   readonly #last = new Map<string, Promise<unknown>>();
 
-  /** Whether anybody waits in this line. */
-  has(line: string): boolean {
-    return this.#last.has(line);
-  }
-
   /** Does this work once all that came before it is done. */
   async join<T>(line: string, work: () => Promise<T>): Promise<T> {
     const turn = (this.#last.get(line) ?? Promise.resolve()).then(work);
