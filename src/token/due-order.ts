@@ -22,7 +22,7 @@ export function dueRank(expiresAt: number | null, now: number): DueRank {
  * connections that have no token yet or one that never expires; then the expired. Where nothing is left to be saved, who has
  * waited longest is first: by their expiry those would be first that can never be renewed, again and again, and after
  * an outage the company of which every call times out would keep everybody else waiting. Equal ones by id, so that the order is
- * total. Pure, and the same as the claim's SQL.
+ * total. Pure, and the same as the claim's SQL, which looks for the living among the 10,000 that expire soonest.
  */
 export function compareDue(a: Due, b: Due, now: number): number {
   const rank = dueRank(a.expiresAt, now);
