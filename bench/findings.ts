@@ -5,6 +5,8 @@ export interface Finding {
   readonly unit: string;
   /** Where it is to be reached. */
   readonly goal?: { readonly atMost: number } | { readonly atLeast: number };
+  /** Left out of the table for people: another shows it. */
+  readonly isDetail?: boolean;
 }
 
 /** Undefined where there is no goal. */
@@ -15,7 +17,8 @@ export function isReached({ value, goal }: Finding): boolean | undefined {
 
 /** A table for people, a line a finding. */
 export function renderTable(findings: readonly Finding[]): string {
-  const rows = findings.map((finding) => [
+  const shown = findings.filter(({ isDetail = false }) => !isDetail);
+  const rows = shown.map((finding) => [
     finding.name,
     readable(finding.value),
     finding.unit,
@@ -35,13 +38,13 @@ export function renderTable(findings: readonly Finding[]): string {
     .join('\n');
 }
 
-function goalOf({ goal }: Finding): string {
+export function goalOf({ goal }: Finding): string {
   if (!goal) return '';
   return 'atMost' in goal ? `at most ${goal.atMost}` : `at least ${goal.atLeast}`;
 }
 
 /** Three digits that count; whole from a hundred on. */
-function readable(value: number): string {
+export function readable(value: number): string {
   return Math.abs(value) >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
 }
 

@@ -3,8 +3,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { argv, exit, stderr, stdout, version } from 'node:process';
+import { benchStrangers } from './callers/strangers.js';
 import { benchClaim } from './engine/claim.js';
 import { benchDrain } from './engine/drain.js';
+import { benchReads } from './reads/reads.js';
 import { isReached, renderTable, type Finding } from './findings.js';
 import { readOptions, USAGE, type Options } from './options.js';
 import { Progress } from './progress.js';
@@ -13,6 +15,8 @@ import { Progress } from './progress.js';
 const PARTS: Readonly<Record<string, (options: Options, progress: Progress) => Promise<Finding[]>>> = {
   claim: benchClaim,
   drain: benchDrain,
+  reads: benchReads,
+  strangers: benchStrangers,
 };
 
 /** As in sysexits.h: the command was used wrongly. */

@@ -12,6 +12,8 @@ export interface BareOrder {
   /** The companies from 1 to this one. */
   readonly count: number;
   readonly concurrency: number;
+  /** Connections are used again; the broker uses none twice. */
+  readonly keepAlive: boolean;
 }
 
 const UPDATE = {
@@ -27,9 +29,9 @@ const UPDATE = {
 /** Bytes that a seal adds to a token. */
 const SEAL_BYTES = 45;
 
-async function run({ databaseUrl, tokenUrl, count, concurrency }: BareOrder): Promise<void> {
+async function run({ databaseUrl, tokenUrl, count, concurrency, keepAlive }: BareOrder): Promise<void> {
   const pool = new Pool({ connectionString: databaseUrl, max: 20 });
-  const agent = new Agent({ keepAlive: true, maxSockets: concurrency });
+  const agent = new Agent({ keepAlive, maxSockets: concurrency });
   const { rows } = await pool.query<{ id: string; company_id: string }>(
     'select id, company_id from bare_connections where company_id::integer <= $1 order by id',
     [count],

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { env, execPath } from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -6,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { type Surroundings, variablesOf } from './surroundings.js';
 
 const PROGRAM = fileURLToPath(new URL('../../main.js', import.meta.url));
+const PACKAGE = new URL('../../../package.json', import.meta.url);
 const READY_WITHIN_MS = 30_000;
 const STOP_WITHIN_MS = 40_000;
 
@@ -30,7 +32,7 @@ export class BrokerChild {
   /** Resolves when it listens. @param nodeOptions flags of Node, for a profile */
   static async start(surroundings: Surroundings, nodeOptions: readonly string[] = []): Promise<BrokerChild> {
     const broker = new BrokerChild(
-      spawn(execPath, [...nodeOptions, PROGRAM], {
+      spawn(execPath, [...productionFlags(), ...nodeOptions, PROGRAM], {
         env: { PATH: env['PATH'], ...variablesOf(surroundings) },
         stdio: ['ignore', 'pipe', 'pipe'],
       }),
@@ -40,6 +42,15 @@ export class BrokerChild {
       await sleep(10);
     }
     return broker;
+  }
+
+  get pid(): number {
+    return this.child.pid ?? NaN;
+  }
+
+  /** Where callers ask. */
+  get api(): string {
+    return `http://${/listening: .*internal ([\d.]+:\d+)/.exec(this.#output)?.[1]}`;
   }
 
   /** As its metrics say. Throws once it has ended. */
@@ -71,4 +82,10 @@ export class BrokerChild {
   get #opsAddress(): string | undefined {
     return /listening: .*ops ([\d.]+:\d+)/.exec(this.#output)?.[1];
   }
+}
+
+/** Those of Node with which `npm run start:prod` starts it. */
+function productionFlags(): string[] {
+  const { scripts } = JSON.parse(readFileSync(PACKAGE, 'utf8')) as { scripts: Record<string, string> };
+  return scripts['start:prod']?.match(/--\S+/g) ?? [];
 }

@@ -14,6 +14,7 @@ import { delayUpstream, forgetUpstream, readPeaks } from './upstream-peaks.js';
 import { watchDrain, type Watched } from './watched-drain.js';
 
 const BARE_LOOP = fileURLToPath(new URL('./bare-loop.js', import.meta.url));
+const ROUNDS = 2;
 /** Faster than any machine: what a drain is held back by is the machine. */
 const NO_RATE = 100_000;
 /** A cap that the machine could pass, with answers slow enough that the calls in flight count, too. */
@@ -22,6 +23,14 @@ const CAPPED_DELAY_MS = 15;
 /** The part of a rate that the calendar may use. */
 const CALENDAR_PART = 0.8;
 const MEGABYTE = 2 ** 20;
+
+/** How long each round took. */
+interface Seconds {
+  readonly bare: number[];
+  /** The bare loop that opens a connection for each POST, as the broker does so that no answer is taken for another's. */
+  readonly single: number[];
+  readonly drain: number[];
+}
 
 interface Scene {
   readonly options: Options;
@@ -55,32 +64,37 @@ export async function benchDrain(options: Options, progress: Progress): Promise<
 
 async function rounds(scene: Scene): Promise<Finding[]> {
   const { options, surroundings, tables } = scene;
-  const bare: number[] = [];
-  const drain: number[] = [];
+  const seconds: Seconds = { bare: [], single: [], drain: [] };
+  const { rounds = ROUNDS } = options;
   let watched: Watched | undefined;
-  for (let round = 1; round <= options.rounds; round += 1) {
-    await forgetUpstream(surroundings.simulatorUrl);
-    await tables.makeDue('bare_connections', options.due);
-    await runBare(scene);
-    bare.push((await tables.rateOf('bare_connections', options.due)).seconds);
+  for (let round = 1; round <= rounds; round += 1) {
+    seconds.bare.push(await runBare(scene, true));
+    seconds.single.push(await runBare(scene, false));
 
     await forgetUpstream(surroundings.simulatorUrl);
     await tables.makeDue('connections', options.due);
     const tell = scene.progress.step(`drain: round ${round}`, options.due);
     const profile = options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`];
     watched = await watchDrain(surroundings, options.due, tell, profile);
-    drain.push((await tables.rateOf('connections', options.due)).seconds);
+    seconds.drain.push((await tables.rateOf('connections', options.due)).seconds);
   }
-  return [...ratesOf(bare, drain, options.due), ...(watched ? memoryOf(watched) : [])];
+  return [...ratesOf(seconds, options.due), ...(watched ? memoryOf(watched) : [])];
 }
 
-async function runBare({ options, progress, surroundings }: Scene): Promise<void> {
+/** Resolves to the seconds that it took. */
+async function runBare(
+  { options, progress, surroundings, tables }: Scene,
+  keepAlive: boolean,
+): Promise<number> {
   const { databaseUrl, simulatorUrl } = surroundings;
+  await forgetUpstream(simulatorUrl);
+  await tables.makeDue('bare_connections', options.due);
   const order: BareOrder = {
     databaseUrl,
     tokenUrl: `${simulatorUrl}/aggregator/v1/token`,
     count: options.due,
     concurrency: options.concurrency,
+    keepAlive,
   };
   const child = fork(BARE_LOOP, [], { execArgv: [] });
   const ended = once(child, 'exit') as Promise<[number | null]>;
@@ -88,15 +102,18 @@ async function runBare({ options, progress, surroundings }: Scene): Promise<void
   const [code] = await ended;
   if (code !== 0) throw new Error('the bare loop failed, see above');
   progress.say(`drain: bare loop of ${options.due} done`);
+  return (await tables.rateOf('bare_connections', options.due)).seconds;
 }
 
 /** Over all rounds, so that a moment in which the machine did something else weighs little. */
-function ratesOf(bare: readonly number[], drain: readonly number[], due: number): Finding[] {
+function ratesOf({ bare, single, drain }: Seconds, due: number): Finding[] {
   const rate = (seconds: readonly number[]): number =>
     ((due - 1) * seconds.length) / seconds.reduce((sum, it) => sum + it, 0);
   return [
     { name: 'drain: bare loop', value: rate(bare), unit: 'a second' },
+    { name: 'drain: bare loop, a connection for each POST', value: rate(single), unit: 'a second' },
     { name: 'drain: broker', value: rate(drain), unit: 'a second' },
+    { name: 'drain: broker in proportion to that', value: rate(drain) / rate(single), unit: 'times' },
     {
       name: 'drain: broker in proportion to the bare loop',
       value: rate(drain) / rate(bare),

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ConfigModule } from '#broker/config/config.module.js';
@@ -8,6 +9,7 @@ import { Clock } from '#broker/shared/clock.js';
 import { CallsInFlight } from '#broker/token/calls-in-flight.js';
 import { LeaseStore } from '#broker/token/lease.store.js';
 import { TokenModule } from '#broker/token/token.module.js';
+import { KeyRing } from '#broker/vault/key-ring.js';
 import { Vault } from '#broker/vault/vault.js';
 import { type Surroundings, variablesOf } from './surroundings.js';
 
@@ -40,6 +42,11 @@ export class Insides {
 
   get vault(): Vault {
     return this.app.get(Vault, { strict: false });
+  }
+
+  /** What rows are sealed with. */
+  get sealKey(): KeyObject {
+    return this.app.get(KeyRing, { strict: false }).newest('seal').key;
   }
 
   get leases(): LeaseStore {

@@ -10,13 +10,13 @@ const INSERT = {
   text: `insert into connections (id, provider, company_id, status, sealed_grant, token_version, sealed_token, token_type,
            token_fingerprint, issued_at, expires_at, renewed_lifetime_s, renew_at, last_renewed_at)
          select id, $1, company_id, 'active', sealed_grant, 1, sealed_token, 'Bearer',
-           fingerprint, broker_now() - interval '45 minutes', broker_now() + interval '15 minutes', 3600,
-           broker_now() + interval '5 minutes', broker_now() - interval '45 minutes'
+           fingerprint, broker_now(), broker_now() + interval '1 day', 86400, broker_now() + interval '16 hours',
+           broker_now()
          from unnest($2::uuid[], $3::text[], $4::bytea[], $5::bytea[], $6::text[])
            as made (id, company_id, sealed_grant, sealed_token, fingerprint)`,
 };
 
-/** Connections whose grants really open: a credential each, sealed for its row. None of them is due yet. */
+/** Connections whose grants really open: a credential each, sealed for its row. None of them is due today. */
 export async function fillSealed(
   { database, vault }: Insides,
   count: number,

@@ -20,7 +20,14 @@ export interface Surroundings {
   /** Where its list of providers is written. */
   readonly folder: string;
   readonly caps: Caps;
+  /** Its connections to the database. */
+  readonly pool?: number;
+  /** Tokens that it keeps in memory, if not as many as where nothing is said. */
+  readonly cachedTokens?: number;
 }
+
+/** For what a benchmark has to set up over the API. */
+export const ADMIN_KEY = `test-secret-bench-${randomBytes(24).toString('hex')}`;
 
 /** One key for all brokers of a run: they open what this program seals. */
 const KEYS = `bench:${randomBytes(32).toString('base64')}`;
@@ -33,6 +40,8 @@ export function variablesOf({
   simulatorUrl,
   folder,
   caps,
+  pool = POOL,
+  cachedTokens,
 }: Surroundings): Record<string, string> {
   const file = join(folder, 'providers.yaml');
   const provider = {
@@ -54,9 +63,11 @@ export function variablesOf({
     PUBLIC_PORT: 'off',
     OPS_PORT: '0',
     DATABASE_URL: databaseUrl,
-    DATABASE_POOL: String(POOL),
+    DATABASE_POOL: String(pool),
     ENCRYPTION_KEYS: KEYS,
+    ADMIN_KEY,
     PROVIDERS_FILE: file,
     LOG_LEVEL: 'warn',
+    ...(cachedTokens === undefined ? {} : { CACHED_TOKENS: String(cachedTokens) }),
   };
 }

@@ -66,7 +66,7 @@ describe('npm run bench', () => {
   it('says what it takes where it is asked for something else', async () => {
     const { code, stdout, stderr } = await bench('walk');
     expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
-    expect(stderr).toMatch(/^bench: no part is called walk: claim, drain\n/);
+    expect(stderr).toMatch(/^bench: no part is called walk: claim, drain, reads, strangers\n/);
   });
 });
 

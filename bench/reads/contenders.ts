@@ -1,0 +1,77 @@
+import type { Cell } from './cells.js';
+import { startCanned, startSealed } from './bare-contenders.js';
+import { type Contender, fetchAnswer } from './contender.js';
+import { type Readable, startColdBroker, startReadBroker } from './readable.js';
+import { RenewalsBeside } from './renewals-beside.js';
+
+/** What reads are compared in. */
+export interface Databases {
+  readonly small: Readable;
+  /** As many, for cold reads: one broker alone renews what is due beside the warm ones. */
+  readonly smallCold: Readable;
+  readonly large: Readable;
+}
+
+/** All that take part, each in a process of its own. */
+export class Contenders {
+  readonly #started: Promise<Contender>[] = [];
+  renewals: RenewalsBeside | undefined;
+
+  /**
+   * Starts them, and tells what is to be measured of them.
+   *
+   * @param seconds that one takes
+   * @param nodeOptions of the broker that most is asked of, for a profile
+   */
+  async start(
+    { small, smallCold, large }: Databases,
+    seconds: number,
+    nodeOptions: readonly string[],
+  ): Promise<Cell[]> {
+    const [warm, warmLarge, cold, coldSmall] = await Promise.all([
+      this.#keep(startReadBroker(small, nodeOptions)),
+      this.#keep(startReadBroker(large)),
+      this.#keep(startColdBroker(large)),
+      this.#keep(startColdBroker(smallCold)),
+    ]);
+    const [example, coldExample] = [await fetchAnswer(warm), await fetchAnswer(cold)];
+    const [http, fastify, nest, sealed] = await Promise.all([
+      this.#keep(startCanned('http', example)),
+      this.#keep(startCanned('fastify', example)),
+      this.#keep(startCanned('nest', example)),
+      this.#keep(startSealed(large, coldExample)),
+    ]);
+    this.renewals = new RenewalsBeside(warm, small, seconds);
+
+    const uniform = { order: 'uniform', count: small.count } as const;
+    const zipf = { order: 'zipf', count: small.count } as const;
+    const all = { order: 'walk', count: large.count } as const;
+    const few = { order: 'walk', count: small.count } as const;
+    return [
+      { name: 'http', contender: http },
+      { name: 'fastify', contender: fastify },
+      { name: 'nest', contender: nest },
+      { name: 'one', contender: warm },
+      { name: 'uniform', contender: warm, companies: uniform },
+      { name: 'zipf', contender: warm, companies: zipf },
+      { name: 'sealed', contender: sealed, companies: all },
+      { name: 'cold', contender: cold, companies: all },
+      { name: 'untimed', contender: http, isUntimed: true },
+      { name: 'beside', contender: warm, companies: uniform, beside: this.renewals },
+      { name: 'warmLarge', contender: warmLarge, companies: uniform },
+      { name: 'coldSmall', contender: coldSmall, companies: few },
+    ];
+  }
+
+  /** Also those that were still starting when another failed to. */
+  async stop(): Promise<void> {
+    await this.renewals?.stop();
+    for (const one of await Promise.allSettled(this.#started))
+      if (one.status === 'fulfilled') await one.value.stop();
+  }
+
+  #keep<Starting extends Promise<Contender>>(starting: Starting): Starting {
+    this.#started.push(starting);
+    return starting;
+  }
+}
