@@ -3,7 +3,7 @@
  * is refused, circles are refused, and so is anything that is not declared in package.json.
  */
 const ground = ['shared', 'config', 'vault', 'telemetry', 'database', 'http'];
-const heart = [...ground, 'clients', 'provider'];
+const heart = [...ground, 'audit', 'clients', 'provider'];
 
 const mayImport = {
   shared: [],
@@ -12,7 +12,8 @@ const mayImport = {
   telemetry: ['shared'],
   database: ['shared', 'config'],
   http: ['shared', 'telemetry'],
-  clients: ['shared', 'config', 'database', 'telemetry'],
+  audit: ['shared', 'config', 'database', 'telemetry', 'http'],
+  clients: ['shared', 'config', 'database', 'telemetry', 'http', 'audit'],
   provider: ['shared', 'config', 'telemetry'],
   token: heart,
   session: [...heart, 'token'],
@@ -20,6 +21,7 @@ const mayImport = {
   konnect: [...heart, 'token'],
   portal: [...heart, 'token'],
   health: [...heart, 'token'],
+  docs: ['shared', 'config', 'http'],
   // What `npm start` adds on a machine that has nothing. The service itself never imports it; main.ts loads it
   // by a dynamic import, in development only.
   development: ['shared'],

@@ -10,6 +10,11 @@ export default {
     '<rootDir>/src/**/*.spec.ts',
     '<rootDir>/simulator/**/*.spec.ts',
   ],
+  // `npm run test:long` alone runs what takes long, or needs what has to be installed first.
+  testPathIgnorePatterns: [
+    '/node_modules/',
+    ...(process.env['LONG'] === 'true' ? [] : ['<rootDir>/test/long/']),
+  ],
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
   setupFiles: ['<rootDir>/test/support/nest-first.ts'],
   globalSetup: '<rootDir>/test/support/global-setup.ts',

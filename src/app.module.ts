@@ -1,9 +1,11 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER, APP_PIPE } from '@nestjs/core';
 import { ScheduleModule } from '@nestjs/schedule';
+import { AuditModule } from './audit/audit.module.js';
 import { ClientsModule } from './clients/clients.module.js';
 import { ConfigModule } from './config/config.module.js';
 import type { Settings } from './config/settings.js';
+import { DocsModule } from './docs/docs.module.js';
 import { HealthModule } from './health/health.module.js';
 import { ProblemFilter } from './http/problem.filter.js';
 import { validationPipe } from './http/validation.js';
@@ -23,6 +25,7 @@ export class AppModule {
       imports: [
         ConfigModule.with(settings, clock),
         ScheduleModule.forRoot(),
+        AuditModule,
         ClientsModule,
         TokenModule,
         SessionModule,
@@ -30,6 +33,7 @@ export class AppModule {
         KonnectModule,
         PortalModule,
         HealthModule,
+        DocsModule,
       ],
       providers: [
         { provide: APP_FILTER, useClass: ProblemFilter },

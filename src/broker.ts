@@ -1,14 +1,21 @@
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AppModule } from './app.module.js';
+import { AuditFlush } from './audit/audit-flush.js';
+import { RequestTrace } from './audit/request-trace.js';
 import { Authentication } from './clients/authentication.js';
+import { CallerLimits } from './clients/caller-limits.js';
+import { ClientGuard } from './clients/client.guard.js';
 import type { Settings } from './config/settings.js';
 import { Readiness } from './health/readiness.js';
 import { createAdapter } from './http/adapter.js';
 import { guardDoors, Listeners, type Listener } from './http/listeners.js';
+import { guardPublicDoor } from './http/public-door.js';
 import { Clock } from './shared/clock.js';
+import { DirectReads } from './token/direct-reads.js';
 import { RenewalSchedule } from './token/renewal-schedule.js';
 import { BrokerLogger } from './telemetry/logger.js';
+import { Metrics } from './telemetry/metrics.js';
 
 /** The longest that an orderly stop takes, in milliseconds, but for the last connections. */
 const STOP_MS = 30_000;
@@ -22,7 +29,7 @@ export interface Broker {
   portOf(listener: Listener): number | undefined;
   /**
    * The orderly stop: readiness falls, renewals that are running end and are kept while requests are still served,
-   * then the listeners close, then the database.
+   * then the listeners close, what is left of the audit trail is written, then the database.
    */
   stop(): Promise<void>;
 }
@@ -40,11 +47,12 @@ export async function startBroker(settings: Settings, clock = new Clock()): Prom
   );
   const listeners = new Listeners();
   try {
-    const fastify = app.getHttpAdapter().getInstance();
-    guardDoors(fastify);
-    app.get(Authentication).guard(fastify);
+    guardRequests(app);
     await app.init();
-    await listeners.open(fastify, settings);
+    const reads = app.get(DirectReads);
+    await listeners.open(app.getHttpAdapter().getInstance(), settings, (request, response, goTheLongWay) =>
+      reads.serve(request, response, goTheLongWay),
+    );
   } catch (error) {
     await app.close().catch(() => undefined);
     throw error;
@@ -57,6 +65,17 @@ export async function startBroker(settings: Settings, clock = new Clock()): Prom
   };
 }
 
+/** What every request passes before its route, in this order; to be called before the routes are made. */
+export function guardRequests(app: NestFastifyApplication): void {
+  const fastify = app.getHttpAdapter().getInstance();
+  guardDoors(fastify);
+  app.get(Authentication).guard(fastify);
+  app.get(RequestTrace).watch(fastify);
+  app.get(CallerLimits).guard(fastify);
+  app.get(ClientGuard).guard(fastify);
+  guardPublicDoor(fastify, () => app.get(Metrics).requestLimited('public'));
+}
+
 async function stop(app: NestFastifyApplication, listeners: Listeners): Promise<void> {
   const until = app.get(Clock).monotonic() + STOP_MS;
   app.get(Readiness).beginToStop();
@@ -67,5 +86,6 @@ async function stop(app: NestFastifyApplication, listeners: Listeners): Promise<
   clearTimeout(cut);
   // A last request may have begun a last renewal.
   await app.get(RenewalSchedule).stop(until);
+  await app.get(AuditFlush).stop(until);
   await app.close();
 }

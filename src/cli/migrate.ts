@@ -1,11 +1,11 @@
 import { Environment } from '../config/environment.js';
-import { readDatabaseSettings } from '../config/settings.js';
+import { readDatabaseAddresses } from '../config/database-settings.js';
+import { directAddress } from '../database/address.js';
 import { migrate } from '../database/migrate.js';
 import { runCommand } from './command.js';
 
 /** `npm run migrate`: runs the missing steps and says which. */
 await runCommand('the migration failed', async () => {
-  const { url, ca } = readDatabaseSettings(new Environment(process.env));
-  const done = await migrate({ url: () => url.current.reveal(), ca });
+  const done = await migrate(directAddress(readDatabaseAddresses(new Environment(process.env))));
   return done.length > 0 ? done.map((step) => `migrated: ${step}\n`).join('') : 'nothing to migrate\n';
 });

@@ -1,26 +1,49 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { SETTINGS } from '../config/config.module.js';
 import type { Settings } from '../config/settings.js';
+import type { KnownRequest } from '../http/access.js';
+import type { Action, Caller } from '../http/caller.js';
+import { EVERYTHING, Permissions } from '../shared/permission.js';
 import { Problem } from '../shared/problem.js';
-import type { KnownRequest } from './access.js';
-import type { Caller } from './caller.js';
+import type { Secret } from '../shared/secret.js';
+import { AddressLimit, tooManyUnknown } from './address-limit.js';
+import { ClientDirectory, type KnownClient } from './client-directory.js';
+import { CredentialLookUps } from './credential-look-ups.js';
+import { hashOf, isHash, keyIdOf } from './service-key.js';
+import { WorkloadIdentity } from './workload-identity.js';
 
-const BEARER = /^Bearer ([\x21-\x7e]{1,512})$/i;
+/** A token of a workload is longer than a key, and bounded by what a request's headers may hold. */
+const BEARER = /^Bearer ([\x21-\x7e]{1,16384})$/i;
+
+/** For so long a stranger waits who has sent too many credentials, in milliseconds, and so many at once. */
+const HOLD_UP_MS = 250;
+const MOST_HELD_UP = 1_000;
 
 /** The holder of ADMIN_KEY may do everything. */
-const ADMIN: Caller = { id: 'admin', permits: () => true };
+const ADMIN: KnownClient = {
+  id: 'admin',
+  keyId: 'admin',
+  permissions: new Permissions([{ action: '*', resource: EVERYTHING }]),
+};
 
 /** Finds out who calls, before the body is read: what nobody vouches for costs next to nothing. */
 @Injectable()
 export class Authentication {
   #adminHash: Buffer | null = null;
+  #heldUp = 0;
 
-  constructor(@Inject(SETTINGS) settings: Settings) {
+  constructor(
+    @Inject(SETTINGS) settings: Settings,
+    private readonly directory: ClientDirectory,
+    private readonly workloads: WorkloadIdentity,
+    private readonly addresses: AddressLimit,
+    private readonly lookUps: CredentialLookUps,
+  ) {
     if (!settings.adminKey) return;
-    this.#adminHash = hash(settings.adminKey.current.reveal());
-    settings.adminKey.onChange((key) => (this.#adminHash = hash(key.reveal())));
+    this.#adminHash = bytesOf(settings.adminKey.current);
+    settings.adminKey.onChange((key) => (this.#adminHash = bytesOf(key)));
   }
 
   /** Puts itself before every request under `/v1`, those without a route included. */
@@ -28,22 +51,126 @@ export class Authentication {
     fastify.addHook('onRequest', (request: FastifyRequest, _, done) => {
       const path = request.routeOptions.url ?? request.url;
       if (!path.startsWith('/v1/')) return done();
-      const caller = this.#callerOf(request.headers.authorization);
-      if (!caller)
-        return done(new Problem('unauthenticated', 'Send a valid key as "Authorization: Bearer <key>".'));
-      (request as KnownRequest).caller = caller;
-      return done();
+      const credential = BEARER.exec(request.headers.authorization ?? '')?.[1] ?? '';
+      const hash = hashOf(credential);
+      const client = this.#recognise(credential, hash);
+      if (client) return admit(request, client, done);
+      if (client === null || this.lookUps.isRefused(hash)) return this.#refuse(request, done);
+      // Only what this replica does not know yet has to wait.
+      this.#lookUp(credential, hash, request.ip).then(
+        (found) => admit(request, found, done),
+        (error: unknown) => done(error as Error),
+      );
     });
   }
 
-  #callerOf(authorization: string | undefined): Caller | undefined {
-    const key = BEARER.exec(authorization ?? '')?.[1];
-    if (key === undefined || !this.#adminHash) return undefined;
-    // Hashes are of one length, so that the comparison takes the same time for every key.
-    return timingSafeEqual(hash(key), this.#adminHash) ? ADMIN : undefined;
+  /** Whoever sends this header, where that is known here already; undefined for everybody else. */
+  known(authorization: string | undefined, sender: Sender): Caller | undefined {
+    const credential = BEARER.exec(authorization ?? '')?.[1];
+    if (credential === undefined) return undefined;
+    const client = this.#recognise(credential, hashOf(credential));
+    return client ? new RequestCaller(client, sender) : undefined;
+  }
+
+  /** What can be nobody's is not looked up, and uses up nothing; where too many were tried already, it is answered late, too. */
+  #refuse(request: FastifyRequest, done: (error?: Error) => void): void {
+    void (this.addresses.isOver(request.ip) ? this.#holdUp() : Promise.resolve()).then(() =>
+      admit(request, null, done),
+    );
+  }
+
+  /** Whoever knocks without end gets an answer, and not at once: it would otherwise keep the others from being answered. */
+  async #holdUp(): Promise<void> {
+    if (this.#heldUp >= MOST_HELD_UP) return;
+    this.#heldUp += 1;
+    await sleep(HOLD_UP_MS, undefined, { ref: false });
+    this.#heldUp -= 1;
+  }
+
+  /** Null where it is nobody's, undefined where that is not known here. */
+  #recognise(credential: string, hash: string): KnownClient | null | undefined {
+    const keyId = keyIdOf(credential);
+    const known = keyId === undefined ? undefined : this.directory.knownKey(keyId, hash);
+    if (known) return known;
+    // Of any form, and so also of that of a key.
+    if (this.#adminHash && isHash(hash, this.#adminHash)) return ADMIN;
+    if (keyId !== undefined) return known;
+    const workload = this.workloads.believed(hash);
+    if (workload) return this.directory.knownWorkload(workload);
+    return this.workloads.looksLikeJwt(credential) ? undefined : null;
+  }
+
+  /** Strangers from one address may have only so many looked up: made-up ones would otherwise cost us more than their sender. */
+  async #lookUp(credential: string, hash: string, address: string | undefined): Promise<KnownClient | null> {
+    const underWay = this.lookUps.underWay(hash);
+    if (underWay) return underWay;
+    const find = (): Promise<KnownClient | null> =>
+      this.lookUps.lookUp(hash, () => this.#find(credential, hash));
+    if (this.#isFamiliar(credential, hash)) return find();
+    const waitS = this.addresses.take(address);
+    if (waitS !== undefined) {
+      await this.#holdUp();
+      throw tooManyUnknown(waitS);
+    }
+    let isStranger = false;
+    try {
+      const client = await find();
+      isStranger = !client;
+      return client;
+    } finally {
+      // Also where nobody could tell: an outage is no fault of whoever asked.
+      if (!isStranger) this.addresses.giveBack(address);
+    }
+  }
+
+  /** A client is looked up again when it was changed, and its token verified again now and then: it is no stranger for that. */
+  #isFamiliar(credential: string, hash: string): boolean {
+    const by = keyIdOf(credential) ?? this.workloads.remembered(hash);
+    return by !== undefined && this.directory.isFamiliar(by);
+  }
+
+  async #find(credential: string, hash: string): Promise<KnownClient | null> {
+    const keyId = keyIdOf(credential);
+    if (keyId !== undefined) return this.directory.findKey(keyId, hash);
+    const workload = await this.workloads.verify(credential, hash);
+    return workload ? this.directory.findWorkload(workload) : null;
   }
 }
 
-function hash(key: string): Buffer {
-  return createHash('sha256').update(key).digest();
+function bytesOf(key: Secret): Buffer {
+  return Buffer.from(hashOf(key.reveal()), 'base64');
+}
+
+function admit(request: FastifyRequest, client: KnownClient | null, done: (error?: Error) => void): void {
+  if (!client)
+    return done(new Problem('unauthenticated', 'Send a valid key as "Authorization: Bearer <key>".'));
+  (request as KnownRequest).caller = new RequestCaller(client, request);
+  done();
+}
+
+/** A request as the caller in it is known by. Whoever has hung up has no address any more, which Fastify does not say. */
+interface Sender {
+  readonly ip: string | undefined;
+  readonly id: string;
+}
+
+/** A client in one request. */
+class RequestCaller implements Caller {
+  readonly id: string;
+  readonly keyId: string | null;
+  readonly permissions: Permissions;
+  readonly sourceIp: string | null;
+  readonly requestId: string;
+
+  constructor({ id, keyId, permissions }: KnownClient, { ip, id: requestId }: Sender) {
+    this.id = id;
+    this.keyId = keyId;
+    this.permissions = permissions;
+    this.sourceIp = ip ?? null;
+    this.requestId = requestId;
+  }
+
+  permits(action: Action, resource: string): boolean {
+    return this.permissions.permits(action, resource);
+  }
 }

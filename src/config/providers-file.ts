@@ -1,10 +1,9 @@
-import { readFileSync } from 'node:fs';
-import { parseDocument, type Document, type YAMLError } from 'yaml';
 import { Environment } from './environment.js';
 import { ConfigurationError, Mistakes } from './mistakes.js';
 import { ProviderReader, type ProviderSurroundings } from './provider-reader.js';
 import type { DisabledProvider, ProviderSettings } from './provider-settings.js';
 import { mapTexts, variablesIn } from './template.js';
+import { readYaml } from './yaml-file.js';
 
 const PROVIDER_NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 
@@ -24,7 +23,7 @@ export function readProvidersFile(
   const mistakes = new Mistakes();
   const enabled: ProviderSettings[] = [];
   const disabled: DisabledProvider[] = [];
-  for (const [name, written] of Object.entries(parseYaml(path))) {
+  for (const [name, written] of Object.entries(providersIn(path))) {
     mistakes.collect(() => {
       if (!PROVIDER_NAME.test(name))
         throw new ConfigurationError([`${path}: "${name}" is no provider name: use a-z 0-9 _ -`]);
@@ -38,42 +37,14 @@ export function readProvidersFile(
   return { enabled, disabled };
 }
 
-function parseYaml(path: string): Record<string, Texts> {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new ConfigurationError([
-      `PROVIDERS_FILE: cannot read ${path} (${(error as NodeJS.ErrnoException).code})`,
-    ]);
-  }
-  const document = parseDocument(text);
-  const fault = document.errors[0];
-  if (fault) throw new ConfigurationError([`${path}: ${explainYaml(fault, text)}`]);
-  const { providers, ...rest } = toValue(path, document);
+function providersIn(path: string): Record<string, Texts> {
+  const { providers, ...rest } = readYaml('PROVIDERS_FILE', path);
   const isMap = (value: unknown): value is Texts =>
     typeof value === 'object' && value !== null && !Array.isArray(value);
   if (!isMap(providers) || Object.keys(rest).length > 0 || !Object.values(providers).every(isMap)) {
     throw new ConfigurationError([`${path}: must hold "providers:" alone, and under it a map per provider`]);
   }
   return providers as Record<string, Texts>;
-}
-
-/** The parser's own message would quote the line, and a line may hold a secret. */
-function explainYaml({ code, linePos }: YAMLError, text: string): string {
-  const line = linePos?.[0].line;
-  const isBraced = line !== undefined && /[[{].*\$\{/.test(text.split('\n')[line - 1] ?? '');
-  const hint = isBraced ? "; inside of [ ] and { } a variable is to be quoted: ['${NAME}']" : '';
-  return `line ${line ?? '?'}: not YAML (${code})${hint}`;
-}
-
-/** Aliases are resolved here: one without its anchor, or inside of it, is a mistake like any other. */
-function toValue(path: string, document: Document): Texts {
-  try {
-    return JSON.parse(JSON.stringify(document.toJS() ?? {})) as Texts;
-  } catch {
-    throw new ConfigurationError([`${path}: an alias leads to nothing, or to itself`]);
-  }
 }
 
 /** The required variables that are unset: none of several set disables a provider, only some is a mistake. */

@@ -5,6 +5,7 @@ import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
 import { Secret } from '../shared/secret.js';
 import { isLoopbackHost, isNetwork } from './addresses.js';
+import { readDatabaseAddresses, type DatabaseSettings } from './database-settings.js';
 import { parseEncryptionKeys, type KeyEncryptionKey } from './encryption-keys.js';
 import { Environment } from './environment.js';
 import { LiveValue } from './live-value.js';
@@ -13,6 +14,9 @@ import type { DisabledProvider, ProviderSettings } from './provider-settings.js'
 import { explain } from './explain.js';
 import { readProvidersFile } from './providers-file.js';
 import { VARIABLE_NAMES, Variables } from './variables.js';
+import { readClientsFile } from './clients-file.js';
+import type { ClientDefinition } from './client-shape.js';
+import { readWorkloadIssuers, type WorkloadIssuer } from './workload-issuers.js';
 
 const SHIPPED_PROVIDERS_FILE = fileURLToPath(new URL('../../config/providers.yaml', import.meta.url));
 const ADMIN_KEY_LENGTH = 32;
@@ -20,15 +24,7 @@ const ADMIN_KEY_LENGTH = 32;
 const ADMIN_KEY_LONGEST = 512;
 
 /** Variables of the contract that this release does not act on yet; setting one is said at the start. */
-const NOT_YET = ['CLIENTS_FILE', 'WEBHOOKS_FILE', 'WORKLOAD_ISSUERS', 'WORKLOAD_ISSUERS_FILE'];
-
-export interface DatabaseSettings {
-  readonly url: LiveValue<Secret>;
-  /** PEM of the authority that signed the database's certificate. */
-  readonly ca: string | null;
-  readonly poolSize: number;
-  readonly migrateOnStart: boolean;
-}
+const NOT_YET = ['WEBHOOKS_FILE'];
 
 /** Everything that the broker was told at its start. Ports are null where a listener is off. */
 export interface Settings {
@@ -37,15 +33,24 @@ export interface Settings {
   readonly port: number | null;
   readonly publicPort: number | null;
   readonly opsPort: number | null;
+  /** Whether other processes of this machine may have the first two ports, too. */
+  readonly sharePorts: boolean;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
   readonly trustedProxies: readonly string[];
   /** Without a slash at the end. */
   readonly publicUrl: string;
   readonly database: DatabaseSettings;
+  /** Tokens in hand that are remembered, and for how many seconds they are served while the database is away. */
+  readonly cache: { readonly rows: number; readonly withoutDatabaseS: number };
   readonly encryptionKeys: LiveValue<readonly [KeyEncryptionKey, ...KeyEncryptionKey[]]>;
   readonly adminKey: LiveValue<Secret> | null;
   readonly providers: readonly ProviderSettings[];
   readonly disabledProviders: readonly DisabledProvider[];
+  readonly audit: { readonly retentionDays: number; readonly stdout: boolean };
+  /** Whose workloads' own tokens are believed. */
+  readonly workloadIssuers: readonly WorkloadIssuer[];
+  /** Who may call, as CLIENTS_FILE says; null where there is none. */
+  readonly clients: readonly ClientDefinition[] | null;
   readonly logLevel: Variables['LOG_LEVEL'];
   /** Things to know that do not stop the start. */
   readonly warnings: readonly string[];
@@ -60,20 +65,19 @@ export function readSettings(environment: Environment): Settings {
   const variables = mistakes.collect(() => readVariables(environment));
   const production = (environment.plain('NODE_ENV') ?? 'production') !== 'development';
   const publicUrl = publicUrlOf(environment, variables);
-  const url = mistakes.collect(() => databaseUrl(environment));
-  const ca = mistakes.collect(() => caOf(environment));
+  const addresses = mistakes.collect(() => readDatabaseAddresses(environment));
   const encryptionKeys = mistakes.collect(() => encryptionKeysOf(environment));
   const adminKey = mistakes.collect(() => adminKeyOf(environment));
   const tls = mistakes.collect(() => tlsOf(environment));
+  const around = { publicUrl, production, allowInsecureHttp: variables?.ALLOW_INSECURE_HTTP ?? false };
   const providers = mistakes.collect(() =>
-    readProvidersFile(environment.plain('PROVIDERS_FILE') ?? SHIPPED_PROVIDERS_FILE, environment, {
-      publicUrl,
-      production,
-      allowInsecureHttp: variables?.ALLOW_INSECURE_HTTP ?? false,
-    }),
+    readProvidersFile(environment.plain('PROVIDERS_FILE') ?? SHIPPED_PROVIDERS_FILE, environment, around),
   );
+  const clients = mistakes.collect(() => readClientsFile(environment));
+  const workloadIssuers = mistakes.collect(() => readWorkloadIssuers(environment, around));
   mistakes.throwIfAny();
-  if (!variables || !url || !encryptionKeys || !providers) throw new Error('a mistake went unnoticed');
+  if (!variables || !addresses || !encryptionKeys || !providers || !workloadIssuers)
+    throw new Error('a mistake went unnoticed');
   const { enabled, disabled } = providers;
   return {
     production,
@@ -84,30 +88,32 @@ export function readSettings(environment: Environment): Settings {
     tls: tls ?? null,
     trustedProxies: trustedProxies(variables),
     publicUrl,
+    sharePorts: variables.SHARE_PORTS,
     database: {
-      url,
-      ca: ca ?? null,
+      ...addresses,
       poolSize: variables.DATABASE_POOL,
       migrateOnStart: variables.MIGRATE_ON_START,
+      namedStatements: variables.DATABASE_NAMED_STATEMENTS,
+      notifications: variables.DATABASE_NOTIFICATIONS,
     },
+    cache: { rows: variables.CACHED_TOKENS, withoutDatabaseS: variables.SERVE_WITHOUT_DATABASE },
     encryptionKeys,
     adminKey: adminKey ?? null,
     providers: enabled,
     disabledProviders: disabled,
+    audit: { retentionDays: variables.AUDIT_RETENTION_DAYS, stdout: variables.AUDIT_STDOUT },
+    workloadIssuers,
+    clients: clients ?? null,
     logLevel: variables.LOG_LEVEL,
     warnings: warningsOf(environment, {
       production,
       publicUrl,
       adminKey: adminKey ?? null,
+      hasClients: (clients ?? null) !== null,
       enabled,
       disabled,
     }),
   };
-}
-
-/** What `npm run migrate` needs, and nothing more. Throws a ConfigurationError. */
-export function readDatabaseSettings(environment: Environment): Pick<DatabaseSettings, 'url' | 'ca'> {
-  return { url: databaseUrl(environment), ca: caOf(environment) };
 }
 
 function readVariables(environment: Environment): Variables {
@@ -125,6 +131,20 @@ function readVariables(environment: Environment): Variables {
     (port) => port !== null && port !== 0,
   );
   if (new Set(ports).size < ports.length) lines.push('PORT, PUBLIC_PORT and OPS_PORT must differ');
+  const [port, publicPort] = [variables.PORT, variables.PUBLIC_PORT];
+  if (variables.SHARE_PORTS && (port === 0 || publicPort === 0)) {
+    lines.push(
+      'SHARE_PORTS needs a PORT and a PUBLIC_PORT of one number or off: 0 is another in each process',
+    );
+  }
+  const isDirect = ['DATABASE_DIRECT_URL', 'DATABASE_DIRECT_URL_FILE'].some((name) =>
+    environment.plain(name),
+  );
+  if (!variables.DATABASE_NAMED_STATEMENTS && variables.DATABASE_NOTIFICATIONS && !isDirect) {
+    lines.push(
+      'DATABASE_NAMED_STATEMENTS=off is for a pooler, through which nobody can listen: set DATABASE_DIRECT_URL, or DATABASE_NOTIFICATIONS=off',
+    );
+  }
   const isMatched = !lines.some((line) => line.startsWith('TRUSTED_PROXIES'));
   if (isMatched && !trustedProxies(variables).every(isNetwork)) {
     lines.push('TRUSTED_PROXIES must be addresses or networks (10.0.0.0/8), separated by commas');
@@ -143,33 +163,6 @@ function trustedProxies(variables: Variables): string[] {
 function publicUrlOf(environment: Environment, variables: Variables | undefined): string {
   const given = environment.plain('PUBLIC_URL') ?? `http://127.0.0.1:${variables?.PUBLIC_PORT || 8_081}`;
   return given.replace(/\/+$/, '');
-}
-
-function databaseUrl(environment: Environment): LiveValue<Secret> {
-  return LiveValue.of(environment, ['DATABASE_URL'], () => {
-    const text = environment.secret('DATABASE_URL');
-    if (!text)
-      throw new ConfigurationError(['DATABASE_URL is not set: postgres://user:password@host:5432/database']);
-    const url = URL.canParse(text) ? new URL(text) : null;
-    if (!url || !/^postgres(ql)?:$/.test(url.protocol) || url.pathname.length < 2) {
-      throw new ConfigurationError([
-        'DATABASE_URL must look like postgres://user:password@host:5432/database',
-      ]);
-    }
-    return new Secret(text);
-  });
-}
-
-function caOf(environment: Environment): string | null {
-  const path = environment.plain('DATABASE_CA_FILE');
-  if (!path) return null;
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const why = code === 'ENOENT' ? `there is no file ${path}` : `cannot read ${path} (${code})`;
-    throw new ConfigurationError([`DATABASE_CA_FILE: ${why}`]);
-  }
 }
 
 function encryptionKeysOf(environment: Environment): Settings['encryptionKeys'] {
@@ -225,6 +218,7 @@ interface WarningGrounds {
   readonly production: boolean;
   readonly publicUrl: string;
   readonly adminKey: LiveValue<Secret> | null;
+  readonly hasClients: boolean;
   readonly enabled: readonly ProviderSettings[];
   readonly disabled: readonly DisabledProvider[];
 }
@@ -234,7 +228,8 @@ function warningsOf(environment: Environment, grounds: WarningGrounds): string[]
     ({ name, missing }) => `provider "${name}" is disabled: ${missing.join(', ')} not set`,
   );
   if (grounds.enabled.length === 0) lines.push('no provider is enabled: the broker has nothing to hold');
-  if (!grounds.adminKey) lines.push('ADMIN_KEY is not set: nobody can call /v1');
+  if (!grounds.adminKey && !grounds.hasClients)
+    lines.push('ADMIN_KEY and CLIENTS_FILE are not set: only clients that were made before can call /v1');
   if (
     grounds.production &&
     isLoopbackHost(new URL(grounds.publicUrl).hostname) &&

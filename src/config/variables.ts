@@ -4,6 +4,10 @@ import { IsAddress } from './web-address.js';
 
 const LISTENER = 'must be a port from 0 to 65535 (0 picks a free one) or off';
 
+const SECONDS_AWAY = 'must be a whole number of seconds, from 0 (never) to 3600';
+
+const DAYS = 'must be a whole number of days, from 1 to 3650';
+
 /** `off` becomes null, digits a number; anything else stays for the validator to refuse. */
 const PortFromText = (): PropertyDecorator =>
   Transform(({ value }: { value: unknown }) => {
@@ -13,6 +17,9 @@ const PortFromText = (): PropertyDecorator =>
 
 const BooleanFromText = (): PropertyDecorator =>
   Transform(({ value }: { value: unknown }) => (value === 'true' ? true : value === 'false' ? false : value));
+
+const SwitchFromText = (): PropertyDecorator =>
+  Transform(({ value }: { value: unknown }) => (value === 'on' ? true : value === 'off' ? false : value));
 
 const NumberFromText = (): PropertyDecorator =>
   Transform(({ value }: { value: unknown }) =>
@@ -49,6 +56,8 @@ export class Variables {
   @Max(65_535, { message: LISTENER })
   OPS_PORT: number | null = null;
 
+  @BooleanFromText() @IsIn([true, false], { message: 'must be true or false' }) SHARE_PORTS = false;
+
   @IsOptional() @IsString() TLS_CERT_FILE?: string;
   @IsOptional() @IsString() TLS_KEY_FILE?: string;
 
@@ -62,17 +71,43 @@ export class Variables {
 
   @IsOptional() @IsString() DATABASE_CA_FILE?: string;
 
+  /** Beside these, a replica has 3 for the public listener, and one that listens. */
   @NumberFromText()
   @IsInt({ message: 'must be a whole number' })
   @Min(2, { message: 'must be at least 2' })
   @Max(500, { message: 'must be at most 500' })
   DATABASE_POOL = 10;
 
+  @SwitchFromText() @IsIn([true, false], { message: 'must be on or off' }) DATABASE_NAMED_STATEMENTS = true;
+
+  @SwitchFromText() @IsIn([true, false], { message: 'must be on or off' }) DATABASE_NOTIFICATIONS = true;
+
   @BooleanFromText() @IsIn([true, false], { message: 'must be true or false' }) MIGRATE_ON_START = true;
+
+  /** About 1.5 KB each. */
+  @NumberFromText()
+  @IsInt({ message: 'must be a whole number' })
+  @Min(1, { message: 'must be at least 1' })
+  @Max(900_000, { message: 'must be at most 900000' })
+  CACHED_TOKENS = 100_000;
+
+  @NumberFromText()
+  @IsInt({ message: SECONDS_AWAY })
+  @Min(0, { message: SECONDS_AWAY })
+  @Max(3_600, { message: SECONDS_AWAY })
+  SERVE_WITHOUT_DATABASE = 300;
 
   @BooleanFromText() @IsIn([true, false], { message: 'must be true or false' }) ALLOW_INSECURE_HTTP = false;
 
   @IsOptional() @IsString() PROVIDERS_FILE?: string;
+
+  @NumberFromText()
+  @IsInt({ message: DAYS })
+  @Min(1, { message: DAYS })
+  @Max(3_650, { message: DAYS })
+  AUDIT_RETENTION_DAYS = 400;
+
+  @BooleanFromText() @IsIn([true, false], { message: 'must be true or false' }) AUDIT_STDOUT = false;
 
   @IsIn(['debug', 'info', 'warn', 'error'], { message: 'must be debug, info, warn or error' })
   LOG_LEVEL: 'debug' | 'info' | 'warn' | 'error' = 'info';
@@ -84,14 +119,21 @@ export const VARIABLE_NAMES = [
   'PORT',
   'PUBLIC_PORT',
   'OPS_PORT',
+  'SHARE_PORTS',
   'TLS_CERT_FILE',
   'TLS_KEY_FILE',
   'TRUSTED_PROXIES',
   'PUBLIC_URL',
   'DATABASE_CA_FILE',
   'DATABASE_POOL',
+  'DATABASE_NAMED_STATEMENTS',
+  'DATABASE_NOTIFICATIONS',
   'MIGRATE_ON_START',
+  'CACHED_TOKENS',
+  'SERVE_WITHOUT_DATABASE',
   'ALLOW_INSECURE_HTTP',
   'PROVIDERS_FILE',
+  'AUDIT_RETENTION_DAYS',
+  'AUDIT_STDOUT',
   'LOG_LEVEL',
 ] as const satisfies readonly (keyof Variables)[];

@@ -1,18 +1,14 @@
 import { parseIntoClientConfig } from 'pg-connection-string';
-import type { ClientConfig, PoolConfig } from 'pg';
+import { Pool, type ClientConfig, type PoolConfig } from 'pg';
 import { DataSource } from 'typeorm';
+import type { DatabaseAddress } from './address.js';
 import { readMigrations } from './migrations.js';
 
 /** Milliseconds that a statement may wait for a free connection, and then run. */
 const CONNECT_TIMEOUT_MS = 3_000;
 const STATEMENT_TIMEOUT_MS = 10_000;
-
-/** How to reach the database. `url` is asked anew for each connection's password, so that it can be changed live. */
-export interface DatabaseAddress {
-  readonly url: () => string;
-  /** PEM; null trusts the system's authorities where the URL asks for TLS. */
-  readonly ca: string | null;
-}
+/** What the Internet causes are some short statements a consent, and those of a few hints; more would only wait for locks. */
+export const PUBLIC_POOL_SIZE = 3;
 
 /** What the pool and the listening connection have in common. */
 export function clientConfig(address: DatabaseAddress): ClientConfig {
@@ -39,18 +35,33 @@ export function createDataSource(
   poolSize: number,
   statementTimeoutMs = STATEMENT_TIMEOUT_MS,
 ): DataSource {
-  const extra: PoolConfig = {
-    ...clientConfig(address),
-    statement_timeout: statementTimeoutMs,
-    // The server's own limit does not help where the network swallows what it says.
-    ...(statementTimeoutMs > 0 ? { query_timeout: statementTimeoutMs + 1_000 } : {}),
-    max: poolSize,
-  };
   return new DataSource({
     type: 'postgres',
-    extra,
+    extra: poolConfig(address, poolSize, statementTimeoutMs),
     migrations: readMigrations(),
     migrationsTransactionMode: 'each',
     migrationsTableName: 'migrations',
   });
+}
+
+/** A pool beside it, for what the public listener causes. It connects when it is first asked. */
+export function createPublicPool(address: DatabaseAddress): Pool {
+  const pool = new Pool({
+    ...poolConfig(address, PUBLIC_POOL_SIZE, STATEMENT_TIMEOUT_MS),
+    application_name: 'token-broker public',
+  });
+  // An idle connection that breaks is replaced by the next that is needed; without a listener it would end the process.
+  pool.on('error', () => undefined);
+  return pool;
+}
+
+function poolConfig(address: DatabaseAddress, max: number, statementTimeoutMs: number): PoolConfig {
+  return {
+    ...clientConfig(address),
+    // A pooler's session is not the server's, and takes no such setting: there it is the role's, see docs/operations.md.
+    ...(address.isPooler ? {} : { statement_timeout: statementTimeoutMs }),
+    // The server's own limit does not help where the network swallows what it says.
+    ...(statementTimeoutMs > 0 ? { query_timeout: statementTimeoutMs + 1_000 } : {}),
+    max,
+  };
 }

@@ -1,18 +1,31 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Pool, PoolClient, QueryResultRow } from 'pg';
+import type { Pool, QueryConfig, QueryResultRow } from 'pg';
 import { DataSource } from 'typeorm';
+import { SETTINGS } from '../config/config.module.js';
+import type { Settings } from '../config/settings.js';
 import { Clock } from '../shared/clock.js';
+import type { Channel } from './channel.js';
+import { isInPublicLane, outOfPublicLane } from '../shared/lane.js';
 import { Problem } from '../shared/problem.js';
 
 /** SQL with a name is prepared once per connection; use it for what runs often. */
 export interface Statement {
   readonly name?: string;
   readonly text: string;
+  /** The rows that it returns have changed, and the other replicas are told so on this channel. */
+  readonly tells?: Channel;
 }
+
+/** The pool for what the public listener causes; null where that listener is off. */
+export const PUBLIC_POOL = Symbol('public pool');
 
 type Values = readonly unknown[];
 /** Runs a statement inside of a transaction. */
-export type Run = <Row extends QueryResultRow>(statement: Statement, values?: Values) => Promise<Row[]>;
+export interface Run {
+  <Row extends QueryResultRow>(statement: Statement, values?: Values): Promise<Row[]>;
+  /** Calls back once the transaction is committed; never where it is not. */
+  afterCommit(callback: () => void): void;
+}
 
 /** Seconds after which a caller may try again when the database is away. */
 const RETRY_AFTER_S = 5;
@@ -25,13 +38,15 @@ const UNAVAILABLE = /^(08|28|40|42501|53|55000|55P03|57P|57014|25006|58|XX)/;
 
 /**
  * The way to PostgreSQL: written SQL over the pool of the TypeORM data source, without its row mapping, which costs
- * more than the statement. Throws Problem `store_unavailable` where the database cannot be reached.
+ * more than the statement; over a small pool of its own for what the public listener causes. Throws Problem `store_unavailable` where the database cannot be reached.
  */
 @Injectable()
 export class Database {
-  readonly #pool: Pool;
+  readonly #ownPool: Pool;
   readonly #onCut: (() => void)[] = [];
   readonly #onReturn: (() => void)[] = [];
+  readonly #onTold = new Map<Channel, ((id: string) => void)[]>();
+  readonly #named: boolean;
   #isAway = false;
   #wasCut = false;
   /** Monotonic milliseconds at which it was first reached again. */
@@ -40,13 +55,21 @@ export class Database {
   constructor(
     @Inject(DataSource) dataSource: DataSource,
     private readonly clock: Clock,
+    @Inject(PUBLIC_POOL) private readonly publicPool: Pool | null = null,
+    @Inject(SETTINGS) settings: Pick<Settings, 'database'> | null = null,
   ) {
-    this.#pool = (dataSource.driver as unknown as { master: Pool }).master;
+    this.#named = settings?.database.namedStatements ?? true;
+    this.#ownPool = (dataSource.driver as unknown as { master: Pool }).master;
   }
 
   /** Seconds since this process could not reach it; 0 while it cannot, Infinity where it always could. Being slow does not count. */
   secondsSinceAway(): number {
     return this.#wasCut ? 0 : (this.clock.monotonic() - this.#returnedAt) / 1_000;
+  }
+
+  /** Its connections were cut, and it was not reached since. One that is only slow, or in a conflict, is there. */
+  get isCut(): boolean {
+    return this.#wasCut;
   }
 
   /** Calls back when a connection was cut, and not merely too slow to get: another server may answer the next. */
@@ -59,11 +82,17 @@ export class Database {
     this.#onReturn.push(callback);
   }
 
+  /** Calls back with the id of each row that this process has changed, before anybody can know that it is done. */
+  onTold(channel: Channel, callback: (id: string) => void): void {
+    this.#onTold.set(channel, [...(this.#onTold.get(channel) ?? []), callback]);
+  }
+
   /** Runs one statement and returns its rows. */
   async run<Row extends QueryResultRow>(statement: Statement, values: Values = []): Promise<Row[]> {
     try {
-      const { rows } = await this.#pool.query<Row>({ ...statement, values: [...values] });
+      const { rows } = await this.#pool.query<Row>(this.#query(statement, values));
       this.#reached();
+      this.#tell(statement, rows);
       return rows;
     } catch (error) {
       throw this.#lost(error);
@@ -75,12 +104,22 @@ export class Database {
     const client = await this.#pool.connect().catch((error: unknown) => {
       throw this.#lost(error);
     });
+    const committed: (() => void)[] = [];
+    const run: Run = Object.assign(
+      async <Row extends QueryResultRow>(statement: Statement, values: Values = []) => {
+        const { rows } = await client.query<Row>(this.#query(statement, values));
+        committed.push(() => this.#tell(statement, rows));
+        return rows;
+      },
+      { afterCommit: (callback: () => void) => void committed.push(callback) },
+    );
     let failed: unknown;
     try {
       await client.query('begin');
-      const result = await work((statement, values = []) => runOn(client, statement, values));
+      const result = await work(run);
       await client.query('commit');
       this.#reached();
+      for (const callback of committed) callback();
       return result;
     } catch (error) {
       failed = error;
@@ -91,6 +130,25 @@ export class Database {
     }
   }
 
+  #tell({ tells }: Statement, rows: readonly QueryResultRow[]): void {
+    if (!tells) return;
+    for (const callback of this.#onTold.get(tells) ?? [])
+      for (const { id } of rows as readonly { id: string }[]) callback(id);
+  }
+
+  /** Connections that this process has open now, but for the one that listens. */
+  countOpen(): number {
+    return this.#ownPool.totalCount + (this.publicPool?.totalCount ?? 0);
+  }
+
+  #query({ name, text }: Statement, values: Values): QueryConfig {
+    return { ...(name !== undefined && this.#named ? { name } : {}), text, values: [...values] };
+  }
+
+  get #pool(): Pool {
+    return (isInPublicLane() ? this.publicPool : null) ?? this.#ownPool;
+  }
+
   #reached(): void {
     if (!this.#isAway) return;
     this.#isAway = false;
@@ -98,7 +156,7 @@ export class Database {
     if (!this.#wasCut) return;
     this.#wasCut = false;
     this.#returnedAt = this.clock.monotonic();
-    for (const callback of this.#onReturn) callback();
+    for (const callback of this.#onReturn) outOfPublicLane(callback);
   }
 
   #lost(error: unknown): unknown {
@@ -106,20 +164,12 @@ export class Database {
     this.#isAway = true;
     if (isCut(error)) {
       this.#wasCut = true;
-      for (const callback of this.#onCut) callback();
+      for (const callback of this.#onCut) outOfPublicLane(callback);
     }
     return new Problem('store_unavailable', 'The database cannot be reached; try again shortly.', {
       retry_after: RETRY_AFTER_S,
     });
   }
-}
-
-async function runOn<Row extends QueryResultRow>(
-  client: PoolClient,
-  statement: Statement,
-  values: Values,
-): Promise<Row[]> {
-  return (await client.query<Row>({ ...statement, values: [...values] })).rows;
 }
 
 /** What the driver says without a code. No error of ours begins like this, whatever it is about. */

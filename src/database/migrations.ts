@@ -18,6 +18,8 @@ export function readMigrations(): (new () => MigrationInterface)[] {
         readonly name = `${name}${timestamp}`;
 
         async up(runner: QueryRunner): Promise<void> {
+          // It may take long, whatever limit the role has for the service.
+          await runner.query('set local statement_timeout = 0');
           await runner.query(readFileSync(new URL(file, FOLDER), 'utf8'));
         }
 

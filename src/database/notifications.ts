@@ -1,16 +1,28 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { Client } from 'pg';
 import { SETTINGS } from '../config/config.module.js';
 import type { Settings } from '../config/settings.js';
+import { directAddress } from './address.js';
+import { CHANNELS, type Channel } from './channel.js';
 import { clientConfig } from './data-source.js';
+import { Database } from './database.js';
 
-const CHANNEL = 'connections';
+/** Where a replica says something to itself, to see whether it would hear the others. */
+const ECHO = 'echo';
+const SAY = { text: `select pg_notify('${ECHO}', $1)` };
+
 const RECONNECT_MS = 1_000;
+const HEARTBEAT_MS = 1_000;
+/** A channel that has not answered for this long is taken to be dead, whatever the network says. */
+const SILENT_MS = 2_500;
 
 /**
- * Which connections changed, as the replicas tell each other (LISTEN/NOTIFY, about 0.2 ms). The channel is a
- * connection of its own, outside the pool, and comes back by itself; what is said while it is away is missed, so
- * nobody may wait for it alone.
+ * What changed, as the replicas tell each other (LISTEN/NOTIFY, about 0.2 ms). The channel is a connection of its own,
+ * outside the pool, and comes back by itself; what is said while it is away is missed, so nobody may wait for it alone, or
+ * believe what it remembers then. It counts once something was heard that was said through the pool: behind a pooler, or
+ * in another database, it would be silent for ever. Where DATABASE_NOTIFICATIONS=off it is always away.
  */
 @Injectable()
 export class Notifications implements OnModuleInit, OnApplicationShutdown {
@@ -18,21 +30,33 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
   readonly #waiting = new Map<string, Set<() => void>>();
   #client: Client | null = null;
   #reconnecting: NodeJS.Timeout | undefined;
+  #heartbeat: NodeJS.Timeout | undefined;
+  /** When it last proved to be alive; real time, as the network is. */
+  #heardAt = -Infinity;
+  readonly #onChange = new Map<Channel, ((id: string) => void)[]>();
   readonly #onLost: (() => void)[] = [];
   readonly #onReconnect: (() => void)[] = [];
   #wasLost = false;
+  /** Why it is away was told. */
+  #isTold = false;
   #closed = false;
 
-  constructor(@Inject(SETTINGS) private readonly settings: Settings) {}
+  constructor(
+    @Inject(SETTINGS) private readonly settings: Pick<Settings, 'database'>,
+    private readonly database: Database,
+  ) {}
 
   async onModuleInit(): Promise<void> {
-    await this.#listen();
+    if (this.settings.database.notifications) await this.#listen();
   }
 
   async onApplicationShutdown(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#reconnecting);
-    await this.#client?.end().catch(() => undefined);
+    clearInterval(this.#heartbeat);
+    const client = this.#client;
+    this.#client = null;
+    await client?.end().catch(() => undefined);
   }
 
   /** Resolves at the next change of this connection, or after `timeoutMs`, whichever comes first. */
@@ -52,6 +76,16 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
     });
   }
 
+  /** False while something may have been said that was not heard. */
+  isLive(): boolean {
+    return this.#client !== null && performance.now() - this.#heardAt < SILENT_MS;
+  }
+
+  /** Calls back with the id of each row that changed. */
+  onChange(channel: Channel, callback: (id: string) => void): void {
+    this.#onChange.set(channel, [...(this.#onChange.get(channel) ?? []), callback]);
+  }
+
   /** Calls back when the channel is lost. */
   onLost(callback: () => void): void {
     this.#onLost.push(callback);
@@ -63,36 +97,66 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
   }
 
   async #listen(): Promise<void> {
-    const { url, ca } = this.settings.database;
     const client = new Client({
-      ...clientConfig({ url: () => url.current.reveal(), ca }),
+      ...clientConfig(directAddress(this.settings.database)),
       application_name: 'token-broker listen',
+      query_timeout: SILENT_MS,
       keepAlive: true,
     });
-    client.on('notification', ({ payload }) => this.#wake(payload ?? ''));
+    client.on('notification', ({ channel, payload = '' }) => {
+      if (channel === 'connections') this.#wake(payload);
+      for (const callback of this.#onChange.get(channel as Channel) ?? []) callback(payload);
+    });
     client.on('error', () => this.#lost(client));
     client.on('end', () => this.#lost(client));
     try {
       await client.connect();
-      await client.query(`listen ${CHANNEL}`);
+      for (const channel of [...CHANNELS, ECHO]) await client.query(`listen ${channel}`);
+      if (!(await this.#hears(client)) || this.#closed)
+        return this.#lost(client, deafness(this.settings.database));
       this.#client = client;
+      this.#isTold = false;
+      this.#beat(client);
       if (this.#wasLost) for (const callback of this.#onReconnect) callback();
-    } catch {
-      this.#lost(client);
+    } catch (error) {
+      this.#lost(client, `it cannot be reached (${(error as { code?: string }).code ?? 'no answer'})`);
     }
   }
 
-  #lost(client: Client): void {
-    if (this.#closed || this.#reconnecting) return;
-    if (this.#client === client) {
-      this.#logger.warn('lost the notification channel; reconnecting');
-      for (const callback of this.#onLost) callback();
-    }
+  /** Whether what is said through the pool is heard. Nothing else is asked of the client meanwhile: a pooler would mix that up. */
+  async #hears(client: Client): Promise<boolean> {
+    const said = randomUUID();
+    const heard = new Promise<true>((resolve) =>
+      client.on('notification', ({ payload }) => payload === said && resolve(true)),
+    );
+    await this.database.run(SAY, [said]);
+    return Promise.race([heard, sleep(SILENT_MS, false, { ref: false })]);
+  }
+
+  /** What was said before an answer has been heard when it comes. */
+  #beat(client: Client): void {
+    this.#heardAt = performance.now();
+    this.#heartbeat = setInterval(() => {
+      if (performance.now() - this.#heardAt > SILENT_MS) return this.#lost(client);
+      client.query('select 1').then(
+        () => (this.#heardAt = performance.now()),
+        () => undefined,
+      );
+    }, HEARTBEAT_MS).unref();
+  }
+
+  #lost(client: Client, why = 'its connection ended'): void {
+    // One that comes late, when another has taken its place, ends alone: what was read meanwhile is that one's.
+    if (this.#client && this.#client !== client) return end(client);
+    if (this.#reconnecting) return;
+    if (this.#closed) return void client.end().catch(() => undefined);
+    if (!this.#isTold) this.#logger.warn(`no notifications, until this is mended: ${why}`);
+    this.#isTold = true;
+    if (this.#client === client) for (const callback of this.#onLost) callback();
     this.#client = null;
     this.#wasLost = true;
-    client.removeAllListeners();
-    client.on('error', () => undefined);
-    void client.end().catch(() => undefined);
+    clearInterval(this.#heartbeat);
+    end(client);
     this.#reconnecting = setTimeout(() => {
       this.#reconnecting = undefined;
       void this.#listen();
@@ -102,4 +166,16 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
   #wake(connectionId: string): void {
     for (const wake of [...(this.#waiting.get(connectionId) ?? [])]) wake();
   }
+}
+
+function end(client: Client): void {
+  client.removeAllListeners();
+  client.on('error', () => undefined);
+  void client.end().catch(() => undefined);
+}
+
+function deafness({ directUrl }: Settings['database']): string {
+  return directUrl
+    ? 'what is said through DATABASE_URL is not heard at DATABASE_DIRECT_URL, which has to lead to the same database, past every pooler'
+    : 'what is said through DATABASE_URL is not heard there, as behind a pooler: set DATABASE_DIRECT_URL, or DATABASE_NOTIFICATIONS=off';
 }

@@ -1,5 +1,6 @@
 import { Client } from 'pg';
-import { clientConfig, type DatabaseAddress } from './data-source.js';
+import type { DatabaseAddress } from './address.js';
+import { clientConfig } from './data-source.js';
 import { explainRefusal } from './refusal.js';
 
 /**
@@ -17,9 +18,13 @@ export async function markRestored(address: DatabaseAddress): Promise<number> {
   const client = new Client({ ...clientConfig(address), application_name: 'token-broker after-restore' });
   try {
     await client.connect();
-    return (await client.query(MARK)).rowCount ?? 0;
+    // The role may have a limit, which is for the service.
+    await client.query('begin; set local statement_timeout = 0');
+    const { rowCount } = await client.query(MARK);
+    await client.query('commit');
+    return rowCount ?? 0;
   } catch (error) {
-    throw explainRefusal(error);
+    throw explainRefusal(error, address);
   } finally {
     await client.end();
   }

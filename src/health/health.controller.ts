@@ -1,10 +1,30 @@
 import { Controller, Get, ServiceUnavailableException } from '@nestjs/common';
 import { HealthCheckService, type HealthCheckResult } from '@nestjs/terminus';
-import { Public } from '../clients/access.js';
+import { Public } from '../http/access.js';
+import { Answers } from '../http/description.js';
 import { Problem } from '../shared/problem.js';
+import { Field, oneOf, type Schema } from '../shared/schema.js';
 import { Readiness } from './readiness.js';
 
 const WHY_PUBLIC = 'probes carry no key; it tells only whether the process is well';
+
+const PARTS: Schema = {
+  type: 'object',
+  additionalProperties: { type: 'object', required: ['status'], properties: { status: { type: 'string' } } },
+  examples: [{ database: { status: 'up' } }],
+};
+
+class LiveAnswer {
+  @Field(oneOf(['ok'])) readonly status!: 'ok';
+}
+
+/** As Terminus answers: every part, and of those that are well and those that are not each apart. A provider in trouble degrades it. */
+class HealthAnswer {
+  @Field(oneOf(['ok', 'degraded'])) readonly status!: 'ok' | 'degraded';
+  @Field(PARTS) readonly info!: object;
+  @Field({ ...PARTS, examples: [{}] }) readonly error!: object;
+  @Field(PARTS) readonly details!: object;
+}
 
 @Controller('health')
 export class HealthController {
@@ -16,12 +36,14 @@ export class HealthController {
   /** The process answers, so its event loop turns: nothing else, or a database's trouble would kill every replica. */
   @Get('live')
   @Public(WHY_PUBLIC)
-  live(): { status: 'ok' } {
+  @Answers('Does the process run?', LiveAnswer)
+  live(): LiveAnswer {
     return { status: 'ok' };
   }
 
   @Get('ready')
   @Public(WHY_PUBLIC)
+  @Answers('Should this replica get requests?', HealthAnswer, 'not_ready')
   async ready(): Promise<HealthCheckResult> {
     return this.#check(() => [
       () => this.readiness.process(),
@@ -34,6 +56,7 @@ export class HealthController {
 
   @Get('startup')
   @Public(WHY_PUBLIC)
+  @Answers('Has the start ended?', HealthAnswer, 'not_ready')
   async startup(): Promise<HealthCheckResult> {
     return this.#check(() => [() => this.readiness.unlocked(), () => this.readiness.migrated()]);
   }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { notesOf } from './access.js';
 import { requestIdOf } from './request-id.js';
 import { asProblem, sendProblem } from './problem-answer.js';
 
@@ -38,8 +39,7 @@ function readJsonOnly(fastify: FastifyInstance): void {
   fastify.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
     (request as RawRequest).rawBody = body as string;
     if (body === '') return done(null, undefined);
-    // A route that answers everybody the same takes what is no JSON for nothing.
-    const { readsAnything } = request.routeOptions.config as { readsAnything?: boolean };
+    const { readsAnything } = notesOf(request);
     void parse(request, body as string, (error, json) =>
       error && readsAnything ? done(null, undefined) : done(error, json),
     );

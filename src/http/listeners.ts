@@ -1,5 +1,11 @@
 import { readFileSync, unwatchFile, watchFile } from 'node:fs';
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -15,8 +21,13 @@ export interface ListenerSettings {
   readonly port: number | null;
   readonly publicPort: number | null;
   readonly opsPort: number | null;
+  /** Whether other processes may have the same ports; not the one for operations, which asks each of them. */
+  readonly sharePorts?: boolean;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
 }
+
+/** Answers what it can from the socket itself, and has all else go the long way, through the routes. */
+export type ShortWay = (request: IncomingMessage, response: ServerResponse, goTheLongWay: () => void) => void;
 
 /** A port that could not be opened; the message says which and why, in one line. */
 export class ListenError extends Error {
@@ -24,8 +35,23 @@ export class ListenError extends Error {
 }
 
 const CERTIFICATE_LOOK_MS = 1_000;
+/** A caller that was answered while the listeners close keeps its connection, which nothing else would end. */
+const IDLE_LOOK_MS = 50;
 /** A caller gets this long for its headers, and for all of its request; an idle connection is kept for a minute. */
 const TIMES_MS = { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000 } as const;
+/**
+ * Strangers get less, and who is over time is looked for each second, not twice a minute. An idle connection is kept as
+ * long as inside: an ingress that met a closing one would answer a seller with its own 502.
+ */
+const PUBLIC_TIMES_MS = {
+  ...TIMES_MS,
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  connectionsCheckingInterval: 1_000,
+} as const;
+/** A process has few file descriptors, which the services inside need, too; an ingress uses dozens. */
+const MOST_PUBLIC_CONNECTIONS = 1_000;
+/** Of requests that did not come through the internal one. */
 const doors = new WeakMap<IncomingMessage, Listener>();
 
 /** Refuses what belongs behind another door, before anything else is done for it. Judged by the route, not the URL. */
@@ -35,7 +61,7 @@ export function guardDoors(fastify: FastifyInstance): void {
     const door = doors.get(request.raw) ?? 'internal';
     const route = request.routeOptions.url;
     // Without a route, only the internal door has more to say: whether the caller has a key.
-    const doorways = route === undefined ? ['internal'] : doorsOf(route);
+    const doorways = route === undefined ? ['internal'] : listenersOf(route);
     if (!doorways.includes(door)) return done(nothingHere());
     done(isWhole(request) ? undefined : new Problem('invalid_request', 'Send one Host, and no Expect.'));
   });
@@ -47,8 +73,14 @@ function isWhole({ headers, raw }: FastifyRequest): boolean {
   return (host !== undefined || raw.httpVersion === '1.0') && (!expect || /^100-continue$/i.test(expect));
 }
 
-function doorsOf(route: string): readonly Listener[] {
-  if (/^\/(fp|oauth)\//.test(route)) return ['public'];
+/** Is this the route of a browser, or of whoever else comes from outside? */
+export function isBrowserRoute(route: string): boolean {
+  return /^\/(fp|oauth)\//.test(route);
+}
+
+/** The doors behind which a route lies. */
+export function listenersOf(route: string): readonly Listener[] {
+  if (isBrowserRoute(route)) return ['public'];
   return /^\/(health\/|metrics$)/.test(route) ? ['internal', 'ops'] : ['internal'];
 }
 
@@ -62,8 +94,12 @@ export class Listeners {
   #watched: readonly string[] = [];
   #leaving = false;
 
-  /** Opens every port that is on. Throws a ListenError where one cannot be. */
-  async open(fastify: FastifyInstance, settings: ListenerSettings): Promise<void> {
+  /** Opens every port that is on; on the internal one, `short` is asked first. Throws a ListenError where one cannot be. */
+  async open(
+    fastify: FastifyInstance,
+    settings: ListenerSettings,
+    short: ShortWay = noShortWay,
+  ): Promise<void> {
     await fastify.ready();
     const wanted: [Listener, number | null, string][] = [
       ['internal', settings.port, 'PORT'],
@@ -73,18 +109,25 @@ export class Listeners {
     for (const [listener, port, variable] of wanted) {
       if (port === null) continue;
       const serve: RequestListener = (request, response) => {
-        doors.set(request, listener);
         if (this.#leaving) response.setHeader('connection', 'close');
+        if (listener === 'internal')
+          return short(request, response, () => fastify.routing(request, response));
+        doors.set(request, listener);
         fastify.routing(request, response);
       };
       const server =
         listener === 'internal' && settings.tls
           ? this.#createTls(serve, settings.tls)
-          : createServer({ ...TIMES_MS, requireHostHeader: false }, serve);
+          : createServer(
+              { ...(listener === 'public' ? PUBLIC_TIMES_MS : TIMES_MS), requireHostHeader: false },
+              serve,
+            );
+      if (listener === 'public') server.maxConnections = MOST_PUBLIC_CONNECTIONS;
       server.on('clientError', refuseBrokenRequest);
       server.on('checkExpectation', serve);
       server.on('connect', (_, socket: Socket) => refuseBrokenRequest(new Error('no proxy'), socket));
-      await listen(server, settings.host, port, variable);
+      const reusePort = settings.sharePorts === true && listener !== 'ops';
+      await listen(server, { host: settings.host, port, reusePort }, variable);
       this.#servers.set(listener, server);
     }
   }
@@ -102,15 +145,12 @@ export class Listeners {
   /** Takes no new connections and resolves when the requests that are running have been answered. */
   async close(): Promise<void> {
     for (const path of this.#watched) unwatchFile(path);
+    const servers = [...this.#servers.values()];
+    const looking = setInterval(() => servers.forEach((it) => it.closeIdleConnections()), IDLE_LOOK_MS);
     await Promise.all(
-      [...this.#servers.values()].map(
-        (server) =>
-          new Promise<void>((resolve) => {
-            server.close(() => resolve());
-            server.closeIdleConnections();
-          }),
-      ),
+      servers.map((server) => new Promise<void>((resolve) => void server.close(() => resolve()))),
     );
+    clearInterval(looking);
     this.#servers.clear();
   }
 
@@ -142,19 +182,21 @@ export class Listeners {
   }
 }
 
+const noShortWay: ShortWay = (_request, _response, goTheLongWay) => goTheLongWay();
+
 async function listen(
   server: Server | TlsServer,
-  host: string,
-  port: number,
+  address: { readonly host: string; readonly port: number; readonly reusePort: boolean },
   variable: string,
 ): Promise<void> {
+  const { host, port } = address;
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const taken = error.code === 'EADDRINUSE';
       const why = taken ? 'is taken' : `cannot be opened on ${host} (${error.code})`;
       reject(new ListenError(`port ${port} ${why}: free it, or set ${variable} to another`));
     });
-    server.listen(port, host, () => {
+    server.listen(address, () => {
       server.removeAllListeners('error');
       resolve();
     });

@@ -1,6 +1,7 @@
 import { HttpException } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Problem } from '../shared/problem.js';
+import type { KnownRequest } from './access.js';
 
 /** The texts for what the HTTP server refuses by itself. Its own messages may quote the request, so they stay inside. */
 const SERVER_REFUSALS: Readonly<Record<number, string>> = {
@@ -19,7 +20,11 @@ export function asProblem(error: unknown): Problem {
     error instanceof HttpException
       ? error.getStatus()
       : (error as { statusCode?: number } | null)?.statusCode;
-  if (status === 413) return new Problem('payload_too_large', 'A body may have at most 64 KB.');
+  if (status === 413)
+    return new Problem(
+      'payload_too_large',
+      'A body may have at most 64 KB, and 8 KB on the public listener.',
+    );
   if (status === 404 || status === 405) return new Problem('not_found', SERVER_REFUSALS[status] ?? '');
   if (status !== undefined && status >= 400 && status < 500) {
     const known = SERVER_REFUSALS[status];
@@ -36,15 +41,25 @@ export function asProblem(error: unknown): Problem {
   );
 }
 
-/** Sends a Problem as `application/problem+json`, with the headers that belong to it. */
-export function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply): void {
+/** A Problem as `application/problem+json`, with the headers that belong to it. */
+export function problemMessage(
+  problem: Problem,
+  requestId: string,
+): { readonly headers: Record<string, string>; readonly body: string } {
   const { retry_after: retryAfter } = problem.extensions;
-  if (retryAfter !== undefined) void reply.header('retry-after', String(retryAfter));
-  if (problem.code === 'unauthenticated')
-    void reply.header('www-authenticate', 'Bearer realm="token-broker"');
-  void reply
-    .headers({ 'cache-control': 'no-store', 'x-request-id': request.id, ...problem.headers })
-    .status(problem.status)
-    .type('application/problem+json; charset=utf-8')
-    .send(JSON.stringify(problem.toBody(request.id)));
+  const headers = {
+    'cache-control': 'no-store',
+    'x-request-id': requestId,
+    ...(retryAfter !== undefined && { 'retry-after': String(retryAfter) }),
+    ...(problem.code === 'unauthenticated' && { 'www-authenticate': 'Bearer realm="token-broker"' }),
+    ...problem.headers,
+    'content-type': 'application/problem+json; charset=utf-8',
+  };
+  return { headers, body: JSON.stringify(problem.toBody(requestId)) };
+}
+
+export function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply): void {
+  (request as KnownRequest).problem = problem.code;
+  const { headers, body } = problemMessage(problem, request.id);
+  void reply.headers(headers).status(problem.status).send(body);
 }

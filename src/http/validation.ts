@@ -35,31 +35,40 @@ export function readBody<T extends object>(shape: ClassConstructor<T>, body: unk
   return instance;
 }
 
-/** `constructor`, `toString` and their like pass class-transformer and the whitelist unseen. */
-function refuseInherited(value: unknown): void {
+/** No body of ours is deeper; class-transformer, which goes down by calling itself, runs out of stack some thousand levels below. */
+const DEEPEST = 8;
+
+/** `constructor`, `toString` and their like pass class-transformer and the whitelist unseen, at any depth. */
+function refuseInherited(value: unknown, depth = 0): void {
   if (typeof value !== 'object' || value === null) return;
-  if (Object.keys(value).some((name) => name in Object.prototype)) {
+  if (depth > DEEPEST) throw invalid('body', 'is nested too deeply');
+  if (!Array.isArray(value) && Object.keys(value).some((name) => name in Object.prototype)) {
     throw invalid('body', 'has a field that is not known here');
   }
+  for (const each of Object.values(value)) refuseInherited(each, depth + 1);
 }
 
+/** More would be of no use to anybody, and could be as many as fit into a body. */
+const MOST_ERRORS = 20;
+
 function asInvalidRequest(errors: ValidationError[]): Problem {
-  const fields = errors.map(asFieldError);
+  const fields = errors.flatMap((error) => asFieldErrors(error)).slice(0, MOST_ERRORS);
   const first = fields[0];
   return new Problem(
     'invalid_request',
     first ? `${first.field} ${first.message}` : 'The request is malformed.',
-    {
-      errors: fields,
-    },
+    { errors: fields },
   );
 }
 
-function asFieldError({ property, constraints }: ValidationError): FieldError {
+/** What is wrong in a list or an object is named by its way there: `permissions.0.action`. */
+function asFieldErrors({ property, constraints, children = [] }: ValidationError, above = ''): FieldError[] {
   // Names come from outside, too: one that is too odd to print is not printed.
-  const field = /^[A-Za-z0-9_]{1,64}$/.test(property) ? property : 'body';
+  const field = /^[A-Za-z0-9_]{1,64}$/.test(property) ? `${above}${property}` : above.slice(0, -1) || 'body';
+  const inside = children.flatMap((child) => asFieldErrors(child, `${field}.`));
+  if (inside.length > 0) return inside;
   // The rule that was written first stands last.
   const [rule, text] = Object.entries(constraints ?? {}).at(-1) ?? ['', 'is malformed'];
-  if (rule === 'whitelistValidation') return { field, message: 'is not known here' };
-  return { field, message: text.startsWith(`${property} `) ? text.slice(property.length + 1) : text };
+  if (rule === 'whitelistValidation') return [{ field, message: 'is not known here' }];
+  return [{ field, message: text.startsWith(`${property} `) ? text.slice(property.length + 1) : text }];
 }

@@ -1,6 +1,7 @@
 import { decodeJwt } from 'jose';
 import { IsBoolean, IsNotEmpty, IsOptional, IsString, MaxLength } from 'class-validator';
 import type { KonnectSettings } from '../config/provider-settings.js';
+import { OfferedTo } from '../http/description.js';
 import { readBody } from '../http/validation.js';
 import { readToken } from '../provider/access-token.js';
 import { readExpiry, type ReadExpiry } from '../provider/expiry.js';
@@ -8,15 +9,20 @@ import type { OfferedGrant, Outcome, RenewalContext, TokenProvider } from '../pr
 import type { Upstream, UpstreamRequest, UpstreamResult } from '../provider/upstream.js';
 import { codesOf, judgeFailure } from '../provider/verdict.js';
 import { Secret } from '../shared/secret.js';
+import { Field } from '../shared/schema.js';
 
 /** What Konnect's answers are remembered as; it has one dialect. */
 const DIALECT = 'konnect';
 
 /** A location or a company of Konnect, as its settings pages show it. */
-class CredentialShape {
-  @IsString() @IsNotEmpty() @MaxLength(1_000) username!: string;
-  @IsString() @IsNotEmpty() @MaxLength(4_000) password!: string;
-  @IsOptional() @IsBoolean() verify?: boolean;
+@OfferedTo('Konnect')
+class KonnectCredentialShape {
+  @IsString() @IsNotEmpty() @MaxLength(1_000) @Field({ examples: ['store-7'] }) username!: string;
+  @IsString() @IsNotEmpty() @MaxLength(4_000) @Field({ examples: ['…'] }) password!: string;
+  @IsOptional()
+  @IsBoolean()
+  @Field({ default: true }, 'Whether a real exchange has to prove it first.')
+  verify?: boolean;
 }
 
 interface Credential {
@@ -50,7 +56,7 @@ export class KonnectProvider implements TokenProvider {
   }
 
   readOffer(body: unknown): OfferedGrant {
-    const { username, password, verify } = readBody(CredentialShape, body);
+    const { username, password, verify } = readBody(KonnectCredentialShape, body);
     const text = JSON.stringify({ username, password } satisfies Credential);
     const credential = new Secret(text);
     return {

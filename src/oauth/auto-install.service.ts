@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { MADE_NO_SENSE, type Failure } from '../provider/verdict.js';
+import type { Actor } from '../shared/actor.js';
 import { Problem } from '../shared/problem.js';
 import { isLiving } from '../token/connection.js';
 import { ConnectionStore } from '../token/connection.store.js';
@@ -22,13 +23,23 @@ export class AutoInstallService {
    * Redeems a code and keeps the grant, unless the company has a living connection: that one is never replaced. Throws a
    * Problem where Fynd does not take the code.
    */
-  async install(provider: FyndPlatformProvider, companyId: string, code: string): Promise<boolean> {
+  async install(
+    provider: FyndPlatformProvider,
+    companyId: string,
+    code: string,
+    actor: Actor,
+  ): Promise<boolean> {
     if (await this.#isConnected(provider, companyId)) return false;
     // A stop waits for it: the code is spent once it is sent.
-    return this.renewer.track(this.#install(provider, companyId, code));
+    return this.renewer.track(this.#install(provider, companyId, code, actor));
   }
 
-  async #install(provider: FyndPlatformProvider, companyId: string, code: string): Promise<boolean> {
+  async #install(
+    provider: FyndPlatformProvider,
+    companyId: string,
+    code: string,
+    actor: Actor,
+  ): Promise<boolean> {
     const redeemed = await this.exchanges.run(
       provider,
       'exchange',
@@ -41,7 +52,7 @@ export class AutoInstallService {
       if (await this.#isConnected(provider, companyId)) return false;
       throw asProblem(redeemed);
     }
-    return this.keeper.keepCompany(provider, companyId, redeemed, true);
+    return this.keeper.keepCompany(provider, companyId, redeemed, actor, true);
   }
 
   async #isConnected({ name }: FyndPlatformProvider, companyId: string): Promise<boolean> {

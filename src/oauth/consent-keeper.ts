@@ -1,5 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { Failure } from '../provider/verdict.js';
+import type { Actor } from '../shared/actor.js';
 import { SessionService } from '../session/session.service.js';
 import { GrantKeeper } from '../token/grant-keeper.js';
 import { Exchanges } from '../token/exchanges.js';
@@ -52,10 +53,13 @@ export class ConsentKeeper {
   async redeem(
     provider: ConsentProvider,
     consent: Consent,
+    actor: Actor,
     beforehand: () => Promise<void>,
   ): Promise<{ ticket: string | undefined } | undefined> {
     // A stop waits for it: the code is spent once it is sent.
-    return this.unlessBusy(provider, () => this.renewer.track(this.#redeem(provider, consent, beforehand)));
+    return this.unlessBusy(provider, () =>
+      this.renewer.track(this.#redeem(provider, consent, actor, beforehand)),
+    );
   }
 
   /** Keeps a company's grant; true where it was, false where there was a living one that was to stay. */
@@ -63,16 +67,12 @@ export class ConsentKeeper {
     provider: ConsentProvider,
     companyId: string,
     { token, grant }: CompanyGrant,
+    actor: Actor,
     unlessLiving = false,
   ): Promise<boolean> {
     const subject = { provider: provider.name, companyId, locationId: null };
-    const adopted = await this.keeper.adopt(provider, subject, {
-      grant,
-      credential: null,
-      scopes: token.scopes ?? [],
-      token,
-      unlessLiving,
-    });
+    const outside = { grant, credential: null, scopes: token.scopes ?? [], token, unlessLiving };
+    const adopted = await this.keeper.adopt(provider, subject, outside, actor);
     if (typeof adopted === 'string') return false;
     const { connection, created } = adopted;
     this.#logger.log(`${provider.name} ${connection.id}: ${created ? 'connected' : 'connected again'}`);
@@ -82,6 +82,7 @@ export class ConsentKeeper {
   async #redeem(
     provider: ConsentProvider,
     consent: Consent,
+    actor: Actor,
     beforehand: () => Promise<void>,
   ): Promise<{ ticket: string | undefined } | undefined> {
     const redeemed = await this.exchanges.run(
@@ -93,18 +94,19 @@ export class ConsentKeeper {
       },
       ({ company, user }) => [company, user].find(isFailure),
     );
-    return redeemed && { ticket: await this.#keep(provider, consent, redeemed) };
+    return redeemed && { ticket: await this.#keep(provider, consent, redeemed, actor) };
   }
 
   async #keep(
     provider: ConsentProvider,
     consent: Consent,
     { company, user }: Redeemed,
+    actor: Actor,
   ): Promise<string | undefined> {
-    if (company) await this.keepCompany(provider, consent.companyId, issued(company, false));
+    if (company) await this.keepCompany(provider, consent.companyId, issued(company, false), actor);
     if (!user) return undefined;
     const { token, userId } = issued(user, company !== null);
-    return (await this.sessions.open(provider, consent.companyId, token, userId)).reveal();
+    return (await this.sessions.open(provider, consent.companyId, token, userId, actor)).reveal();
   }
 }
 

@@ -1,5 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { MADE_NO_SENSE, type Failure } from '../provider/verdict.js';
+import type { Actor } from '../shared/actor.js';
 import { AuthorizeLinks } from './authorize-link.js';
 import { BrowserError, type Beginning } from './browser-error.js';
 import { ConsentKeeper, RefusedConsent } from './consent-keeper.js';
@@ -33,6 +34,8 @@ export interface Callback {
   readonly path: string;
   /** What the address itself says of the consent, which must be what it was begun for. */
   readonly claims: Partial<Pick<BegunConsent, 'companyId' | 'clientId'>>;
+  /** Whose browser it is, as far as anybody knows. */
+  readonly actor: Actor;
 }
 
 /** A consent from the seller's first click to the grant that is kept. */
@@ -101,7 +104,7 @@ export class ConsentService {
     // What comes back for nothing takes nobody's turn.
     if (await this.consumed.isConsumed(state)) throw BrowserError.usedState(beginning);
     const consent = { companyId, state, scopes, code, parameters };
-    const redeemed = await this.#redeem(provider, consent, beginning);
+    const redeemed = await this.#redeem(provider, consent, callback.actor, beginning);
     // Nothing was used up: the browser may ask again.
     if (!redeemed) throw BrowserError.busy();
     const { ticket } = redeemed;
@@ -125,10 +128,11 @@ export class ConsentService {
   async #redeem(
     provider: ConsentProvider,
     consent: Consent,
+    actor: Actor,
     beginning: Beginning,
   ): Promise<{ ticket: string | undefined } | undefined> {
     try {
-      return await this.kept.redeem(provider, consent, async () => {
+      return await this.kept.redeem(provider, consent, actor, async () => {
         if (!(await this.consumed.consume(consent.state))) throw BrowserError.usedState(beginning);
       });
     } catch (error) {

@@ -1,15 +1,36 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { Body, Controller, HttpCode, Logger, Post, Req } from '@nestjs/common';
-import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyRequest } from 'fastify';
-import { Public } from '../clients/access.js';
+import { Public, ReadsAnything } from '../http/access.js';
 import { rawBodyOf } from '../http/adapter.js';
+import { Answers, Reads } from '../http/description.js';
+import { sellerOf } from '../http/caller.js';
 import { idFromJson } from '../shared/ids.js';
 import { invalid, Problem } from '../shared/problem.js';
+import { Field, OptionalField, flag, oneOf, text } from '../shared/schema.js';
 import { AutoInstallService } from './auto-install.service.js';
 import { ConsentProviders } from './consent-providers.js';
 import type { FyndPlatformProvider } from './fynd-platform.provider.js';
 import { UninstallService } from './uninstall.service.js';
+
+class UninstallHint {
+  @Field(text('42'), 'A text, or a number.') readonly company_id!: string;
+  @OptionalField(text('5f0c…'), "The extension's api key; without it every extension is meant.")
+  readonly client_id?: string;
+}
+
+class InstallCode extends UninstallHint {
+  @Field(text('…')) readonly code!: string;
+}
+
+class AcceptedAnswer {
+  @Field(oneOf(['accepted'])) readonly status!: 'accepted';
+}
+
+class InstalledAnswer {
+  @Field(flag(true), 'False where the company has a living connection: that one is never replaced.')
+  readonly installed!: boolean;
+}
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -26,10 +47,12 @@ export class FyndSignalController {
 
   /** One answer to everybody who sends JSON, whatever is in it: it must not tell who is a customer. */
   @Post('uninstall')
-  @RouteConfig({ readsAnything: true })
+  @ReadsAnything()
   @HttpCode(202)
   @Public('a hint, which the broker proves by asking Fynd')
-  async uninstall(@Body() body: unknown, @Req() request: FastifyRequest): Promise<{ status: 'accepted' }> {
+  @Reads({ body: UninstallHint })
+  @Answers('Tell that a seller may have uninstalled', AcceptedAnswer)
+  async uninstall(@Body() body: unknown, @Req() request: FastifyRequest): Promise<AcceptedAnswer> {
     const companyId = idFromJson(fieldsOf(body)['company_id']);
     if (companyId !== undefined) {
       const extensions = this.#meant(body).map(
@@ -47,7 +70,19 @@ export class FyndSignalController {
   @Post('auto_install')
   @HttpCode(200)
   @Public('off unless configured; the signature proves that it is Fynd')
-  async autoInstall(@Body() body: unknown, @Req() request: FastifyRequest): Promise<{ installed: boolean }> {
+  @Reads({ body: InstallCode })
+  @Answers(
+    'Install without a browser',
+    InstalledAnswer,
+    'unauthenticated',
+    'not_found',
+    'credential_rejected',
+    'provider_misconfigured',
+    'provider_protocol_error',
+    'provider_unavailable',
+    'store_unavailable',
+  )
+  async autoInstall(@Body() body: unknown, @Req() request: FastifyRequest): Promise<InstalledAnswer> {
     const able = this.#meant(body).filter(({ settings }) => settings.autoInstall);
     if (able.length === 0) throw new Problem('not_found', 'There is nothing at this path.');
     const signed = able.filter((candidate) => isSigned(request, candidate));
@@ -59,7 +94,7 @@ export class FyndSignalController {
     const { code } = fields;
     if (typeof code !== 'string' || !/^[\x21-\x7e]{1,2000}$/.test(code))
       throw invalid('code', 'must be a code');
-    return { installed: await this.autoInstalls.install(provider, companyId, code) };
+    return { installed: await this.autoInstalls.install(provider, companyId, code, sellerOf(request)) };
   }
 
   /** One extension may be on several clusters under one secret: a code is good on one of them, and no other may see it. */

@@ -10,24 +10,33 @@ import {
   MaxLength,
   Min,
 } from 'class-validator';
+import { OfferedTo } from '../http/description.js';
 import { readBody } from '../http/validation.js';
 import type { OfferedGrant } from '../provider/token-provider.js';
 import { invalid } from '../shared/problem.js';
 import { Secret } from '../shared/secret.js';
+import { Field } from '../shared/schema.js';
 
 const TOKEN = /^[\x21-\x7e]+$/;
 const NO_TOKEN = { message: 'must be a token: printable ASCII without spaces' };
 
 /** A grant that was obtained elsewhere, as it is imported. */
+@OfferedTo('a provider of OAuth grants: one that was obtained elsewhere')
 class ImportShape {
   @IsString({
     message: 'must be the refresh token of a grant obtained elsewhere; for a new one make an authorize-link',
   })
   @Matches(TOKEN, NO_TOKEN)
   @MaxLength(16_384)
+  @Field({ examples: ['…'] })
   refresh_token!: string;
   @IsOptional() @IsString() @Matches(TOKEN, NO_TOKEN) @MaxLength(16_384) access_token?: string | null;
-  @IsOptional() @IsInt() @Min(1) @Max(315_360_000) expires_in?: number | null;
+  @IsOptional()
+  @IsInt()
+  @Min(1)
+  @Max(315_360_000)
+  @Field({}, 'Seconds; goes with `access_token`.')
+  expires_in?: number | null;
   @IsOptional()
   @IsArray()
   @ArrayMaxSize(200)

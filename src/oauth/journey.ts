@@ -1,6 +1,16 @@
 import type { FastifyReply } from 'fastify';
+import type { ProblemCode } from '../shared/problem.js';
 import type { Arrival, Departure } from './consent.service.js';
-import { page, PAGE_HEADERS } from './page.js';
+import { page, PAGE_HEADERS } from '../http/page.js';
+
+/** The problems that a browser on its way through consent may be shown as a page. */
+export const PAGES: readonly ProblemCode[] = [
+  'invalid_request',
+  'provider_misconfigured',
+  'provider_protocol_error',
+  'provider_unavailable',
+  'store_unavailable',
+];
 
 /** Sends a browser to consent; where it came from stays with us. */
 export function depart(reply: FastifyReply, { url, cookie }: Departure): void {

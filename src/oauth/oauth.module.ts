@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { AuditModule } from '../audit/audit.module.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { ProviderModule } from '../provider/provider.module.js';
 import { ProviderRegistry } from '../provider/provider-registry.js';
@@ -21,7 +22,7 @@ import { UninstallProof } from './uninstall-proof.js';
 import { UninstallService } from './uninstall.service.js';
 
 @Module({
-  imports: [DatabaseModule, ProviderModule, SessionModule, TokenModule, VaultModule],
+  imports: [AuditModule, DatabaseModule, ProviderModule, SessionModule, TokenModule, VaultModule],
   controllers: [FyndPlatformController, FyndSignalController, OAuth2Controller, AuthorizeLinkController],
   providers: [
     AuthorizeLinks,

@@ -7,6 +7,7 @@ import {
   type AuthorizationServer,
 } from 'oauth4webapi';
 import type { OAuth2Settings } from '../config/provider-settings.js';
+import { OfferedTo } from '../http/description.js';
 import { readBody } from '../http/validation.js';
 import { headerFor } from '../provider/access-token.js';
 import type {
@@ -42,6 +43,7 @@ interface OAuth2Grant {
 }
 
 /** A provider with `grant: client_credentials` is told no more than that. */
+@OfferedTo('a provider with `grant: client_credentials`')
 class NothingShape {}
 
 /** Any OAuth 2 provider (RFC 6749), its dialect from configuration. Connect is one. */

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { asProblem, sendProblem } from '../http/problem-answer.js';
 import { Problem } from '../shared/problem.js';
 import { BrowserError } from './browser-error.js';
-import { page, PAGE_HEADERS } from './page.js';
+import { page, PAGE_HEADERS } from '../http/page.js';
 
 /** When a seller may try again where the provider is away. */
 const RETRY_AFTER_S = 30;

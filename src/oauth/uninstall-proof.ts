@@ -1,5 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { SessionService } from '../session/session.service.js';
+import { BROKER } from '../shared/actor.js';
 import { Problem } from '../shared/problem.js';
 import { placeOf, remainingSeconds, type Connection } from '../token/connection.js';
 import { ConnectionStore } from '../token/connection.store.js';
@@ -49,7 +50,7 @@ export class UninstallProof {
     const { finding, judged } = await this.renewer.track(this.#lookAt(provider, connection));
     if (finding !== 'gone') return finding;
     if (!(await this.revocations.noteEnded(judged, 'uninstalled'))) return 'unknown';
-    const ended = await this.sessions.endAllOf(name, companyId);
+    const ended = await this.sessions.endAllOf(name, companyId, BROKER);
     this.#logger.log(`${name} ${connection.id}: uninstalled; ${ended} sessions ended`);
     return 'gone';
   }
@@ -86,7 +87,7 @@ export class UninstallProof {
     for (const { id, token } of await this.sessions.livingTokensOf(provider.name, companyId, MOST_SESSIONS)) {
       const answer = await provider.test(companyId, token);
       if (answer === 'away') return 'unknown';
-      if (answer === 'ended') await this.sessions.end(id);
+      if (answer === 'ended') await this.sessions.end(id, BROKER);
       if (answer === 'unclear') finding = 'unknown';
     }
     return finding;

@@ -1,5 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { Interval } from '@nestjs/schedule';
+import { inPublicLane } from '../shared/lane.js';
 import { VaultError } from '../vault/vault.js';
 import { ConsentProviders } from './consent-providers.js';
 import type { FyndPlatformProvider } from './fynd-platform.provider.js';
@@ -38,7 +39,8 @@ export class UninstallService {
   @Interval(LOOK_EVERY_MS)
   async look(): Promise<void> {
     if (this.providers.extensions.length === 0) return;
-    this.#looking ??= this.#look().finally(() => (this.#looking = undefined));
+    // Hints come from the Internet, and so does the work that they make.
+    this.#looking ??= inPublicLane(() => this.#look()).finally(() => (this.#looking = undefined));
     await this.#looking;
   }
 

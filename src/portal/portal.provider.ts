@@ -3,13 +3,13 @@ import {
   IsArray,
   IsBoolean,
   IsIn,
-  IsISO8601,
   IsOptional,
   IsString,
   Matches,
   MaxLength,
 } from 'class-validator';
 import type { PortalSettings } from '../config/provider-settings.js';
+import { OfferedTo } from '../http/description.js';
 import { readBody } from '../http/validation.js';
 import { headerFor } from '../provider/access-token.js';
 import {
@@ -22,18 +22,21 @@ import {
 import type { Clock } from '../shared/clock.js';
 import { invalid } from '../shared/problem.js';
 import { Secret } from '../shared/secret.js';
+import { IsTime } from '../shared/is-time.js';
+import { Field } from '../shared/schema.js';
 
-const A_TIME = 'must be a date and time with its offset, like 2027-01-31T00:00:00Z';
 /** RFC 3339 5.6, without leap seconds: ISO 8601 has more forms than a Date can be made of, weeks for one. */
-const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/;
 
 /** A token as a person copied it out of the portal. */
+@OfferedTo('a seller portal')
 class PortalTokenShape {
   @IsString()
   @Matches(/^[\x21-\x7e]+$/, { message: 'must be a token: printable ASCII without spaces' })
   @MaxLength(16_384)
+  @Field({ examples: ['…'] })
   token!: string;
   @IsIn(CREDENTIAL_TYPES, { message: `must be one of ${CREDENTIAL_TYPES.join(', ')}` })
+  @Field({ examples: ['service'] })
   token_type!: CredentialType;
   @IsOptional()
   @IsArray()
@@ -41,10 +44,12 @@ class PortalTokenShape {
   @Matches(/^[\x21-\x7e]{1,256}$/, { each: true, message: 'must be scopes' })
   scopes?: string[] | null;
   @IsOptional()
-  @IsISO8601({ strict: true }, { message: A_TIME })
-  @Matches(TIME, { message: A_TIME })
+  @IsTime('With its zone, and to come.')
   expires_at?: string | null;
-  @IsOptional() @IsBoolean() shared_externally?: boolean | null;
+  @IsOptional()
+  @IsBoolean()
+  @Field({ default: false }, 'Then it must expire.')
+  shared_externally?: boolean | null;
 }
 
 /**

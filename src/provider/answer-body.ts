@@ -1,7 +1,8 @@
-import { buffer } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import type { IncomingMessage } from 'node:http';
+
+/** Without the mark that some put at the front. */
+const UTF8 = new TextDecoder();
 
 /**
  * The JSON that an answer holds, whatever type it claims to be: a token that a refresh token was spent for is not thrown
@@ -9,10 +10,10 @@ import type { IncomingMessage } from 'node:http';
  *
  * @param most bytes that it may unpack to; beyond them it throws, with Node's code ERR_BUFFER_TOO_LARGE
  */
-export async function readJson(answer: IncomingMessage, most: number): Promise<unknown> {
-  const bytes = await unpack(await buffer(answer), answer.headers['content-encoding'], most);
+export async function readJson(body: Buffer, encoding: string | undefined, most: number): Promise<unknown> {
+  const bytes = await unpack(body, encoding, most);
   try {
-    return bytes && JSON.parse(new TextDecoder().decode(bytes));
+    return bytes && JSON.parse(UTF8.decode(bytes));
   } catch {
     return undefined;
   }

@@ -1,24 +1,17 @@
-import { lookup as dnsLookup } from 'node:dns';
-import {
-  Agent as HttpAgent,
-  request as httpRequest,
-  type ClientRequest,
-  type IncomingMessage,
-  type RequestOptions,
-} from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import type { LookupFunction } from 'node:net';
+import { Agent as HttpAgent, type IncomingHttpHeaders } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
 import { HttpService } from '@nestjs/axios';
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { AxiosRequestConfig } from 'axios';
-import { isPrivateAddress } from '../config/addresses.js';
 import { SETTINGS } from '../config/config.module.js';
 import type { SharedProviderSettings } from '../config/provider-settings.js';
 import type { Settings } from '../config/settings.js';
 import { Clock } from '../shared/clock.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { readJson } from './answer-body.js';
+import { Call } from './call.js';
 import { ProviderObservations } from './observations.js';
+import { refusingPrivate } from './private-addresses.js';
 import type { FailureCode } from './token-provider.js';
 
 /** A request to a token endpoint. The body is sent as given; a secret may stand in any part of it. */
@@ -42,10 +35,10 @@ export type UpstreamResult =
     }
   | { readonly kind: 'failed'; readonly code: FailureCode; readonly mayHaveActed: boolean };
 
+const asItIs = <T>(data: T): T => data;
+
 /** No token answer is nearly this long. Everything counts, hints and headers too, and what a packed body unpacks to. */
 const MOST_BYTES = 256 * 1024;
-
-class PrivateAddressError extends Error {}
 
 /**
  * The only way out to a provider. It follows no redirect, uses no proxy, reads no more than it must, takes no longer than
@@ -83,28 +76,26 @@ export class Upstream implements OnApplicationShutdown {
   async ask(provider: SharedProviderSettings, request: UpstreamRequest): Promise<UpstreamResult> {
     const sentAt = this.clock.monotonic();
     const sentAtDate = this.clock.now();
-    const call = new Call();
+    const call = new Call(this.clock, MOST_BYTES);
     try {
       const config = this.#configFor(provider, request, call);
-      const { status, data: answer } = await this.http.axiosRef.request<IncomingMessage>(config);
-      const { date, 'retry-after': retryAfter } = answer.headers;
-      this.#lookAtClock(provider, date, sentAt, sentAtDate);
-      const json = await readJson(answer, MOST_BYTES);
+      const { status, headers, data } = await this.http.axiosRef.request<Buffer>(config);
+      const {
+        date,
+        'retry-after': retryAfter,
+        'content-encoding': encoding,
+      } = headers as IncomingHttpHeaders;
+      this.#lookAtClock(provider.name, date, sentAtDate, call.answeredAt - sentAt);
+      const json = await readJson(data, encoding, MOST_BYTES);
       return { kind: 'answered', status, json, date, retryAfter, sentAt, sentAtDate };
     } catch (error) {
-      return { kind: 'failed', ...explain(error, call) };
+      return { kind: 'failed', ...call.explain(error) };
     } finally {
       this.metrics.providerAsked(provider.name, (this.clock.monotonic() - sentAt) / 1_000);
     }
   }
 
-  #lookAtClock(
-    { name }: SharedProviderSettings,
-    date: string | undefined,
-    sentAt: number,
-    sentAtDate: Date,
-  ): void {
-    const roundTripMs = this.clock.monotonic() - sentAt;
+  #lookAtClock(name: string, date: string | undefined, sentAtDate: Date, roundTripMs: number): void {
     const skewS = this.observations.answered(name, date, sentAtDate, roundTripMs);
     if (skewS !== undefined) this.metrics.clockSkewSeen(name, skewS);
   }
@@ -127,70 +118,10 @@ export class Upstream implements OnApplicationShutdown {
       ...(request.body === undefined ? {} : { data: request.body }),
       httpAgent: this.#agents[guarded ? 2 : 0],
       httpsAgent: this.#agents[guarded ? 3 : 1],
-      signal: AbortSignal.timeout(provider.timeoutMs),
-      maxRedirects: 0,
-      proxy: false,
-      transport: call,
-      responseType: 'stream',
-      decompress: false,
-      transformRequest: (data: unknown) => data,
-      transformResponse: (data: unknown) => data,
-      validateStatus: () => true,
+      adapter: call.adapter,
+      timeout: provider.timeoutMs,
+      transformRequest: asItIs,
+      transformResponse: asItIs,
     };
   }
 }
-
-/** One call, as axios takes a transport. How far it came tells what an error means. */
-class Call {
-  /** A connection stood, its certificate believed: nothing is sent before that. */
-  wasConnected = false;
-  wasAnswered = false;
-  #bytes = 0;
-
-  get isTooLarge(): boolean {
-    return this.#bytes > MOST_BYTES;
-  }
-
-  request(options: RequestOptions, onAnswer: (answer: IncomingMessage) => void): ClientRequest {
-    const isTls = options.protocol === 'https:';
-    const request = (isTls ? httpsRequest : httpRequest)(options, (answer) => {
-      this.wasAnswered = true;
-      onAnswer(answer);
-    });
-    return request.once('socket', (socket) => {
-      socket.once(isTls ? 'secureConnect' : 'connect', () => (this.wasConnected = true));
-      socket.on('data', (chunk: Buffer) => {
-        this.#bytes += chunk.length;
-        if (this.isTooLarge) request.destroy();
-      });
-    });
-  }
-}
-
-function explain(error: unknown, call: Call): { code: FailureCode; mayHaveActed: boolean } {
-  const { code = '', cause } = error as { code?: string; cause?: unknown };
-  if (cause instanceof PrivateAddressError) return { code: 'private_address', mayHaveActed: false };
-  return { code: failureOf(code, call), mayHaveActed: call.wasConnected };
-}
-
-function failureOf(code: string, call: Call): FailureCode {
-  // Node ends the head of an answer at 16 KB.
-  if (call.isTooLarge || /^(ERR_BUFFER_TOO_LARGE|HPE_HEADER_OVERFLOW)$/.test(code)) return 'answer_too_large';
-  if (/^(ERR_CANCELED|ETIMEDOUT|ECONNABORTED)$/.test(code)) return 'timed_out';
-  if (!call.wasConnected) return 'not_reached';
-  // What began as an answer and was none, or none to the end; HPE_ stands before the codes of Node's parser.
-  return call.wasAnswered || code.startsWith('HPE_') ? 'malformed_answer' : 'connection_lost';
-}
-
-/** Resolves a name and refuses it where any of its addresses is private: a name may not lead back into our network. */
-export const refusingPrivate: LookupFunction = (hostname, options, callback) => {
-  dnsLookup(hostname, { ...options, all: true }, (error, addresses) => {
-    if (error) return callback(error, '', 0);
-    if (addresses.some(({ address }) => isPrivateAddress(address))) {
-      return callback(new PrivateAddressError(), '', 0);
-    }
-    if (options.all) return callback(null, addresses);
-    const first = addresses[0];
-    return callback(null, first?.address ?? '', first?.family ?? 0);
-  });
-};

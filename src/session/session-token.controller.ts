@@ -1,11 +1,15 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
-import { CallerOf, ReadsQuery, Requires, SubjectOf } from '../clients/access.js';
-import type { Caller } from '../clients/caller.js';
+import { CallerOf, ReadsQuery, Requires, SubjectOf } from '../http/access.js';
+import { Answers, Reads } from '../http/description.js';
+import type { Caller } from '../http/caller.js';
 import type { Subject } from '../shared/ids.js';
 import { Secret } from '../shared/secret.js';
 import { checkReport, ReportShape } from '../token/report.js';
-import { readTokenQuery } from '../token/token-query.js';
-import { SessionTokenService, type SessionTokenAnswer } from './session-token.service.js';
+import { readTokenQuery, TokenQueryShape } from '../token/token-query.js';
+import { SessionTokenAnswer, SessionTokenService } from './session-token.service.js';
+
+/** Why no token is handed out. */
+const UNSERVED = ['reauthorization_required', 'scope_missing', 'ttl_unsatisfiable'] as const;
 
 @Controller('v1/tokens/:provider/sessions/:sessionId')
 export class SessionTokenController {
@@ -14,6 +18,8 @@ export class SessionTokenController {
   @Get()
   @Requires('token:read-session')
   @ReadsQuery()
+  @Reads({ query: TokenQueryShape })
+  @Answers("Fetch a user's own token", SessionTokenAnswer, ...UNSERVED)
   async fetch(
     @SubjectOf() subject: Subject,
     @Param('sessionId') sessionId: string,
@@ -28,7 +34,14 @@ export class SessionTokenController {
 
   @Post('report')
   @HttpCode(200)
-  @Requires('token:report')
+  // It is answered with a user's own token.
+  @Requires('token:report', 'token:read-session')
+  @Answers(
+    "Tell that the provider refused a user's token",
+    SessionTokenAnswer,
+    'reauthorization_required',
+    'not_renewable',
+  )
   async report(
     @SubjectOf() subject: Subject,
     @Param('sessionId') sessionId: string,

@@ -1,24 +1,24 @@
 import { Injectable } from '@nestjs/common';
-import { resourceOf, type Caller } from '../clients/caller.js';
+import { AuditBuffer } from '../audit/audit-buffer.js';
+import { resourceOf, type Action, type Caller } from '../http/caller.js';
 import { ProviderRegistry } from '../provider/provider-registry.js';
 import type { TokenProvider } from '../provider/token-provider.js';
 import type { Subject } from '../shared/ids.js';
 import { Problem } from '../shared/problem.js';
 import type { Secret } from '../shared/secret.js';
+import { Field } from '../shared/schema.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { Wish } from '../token/serving.js';
-import { askAgainAt, shapeToken, type TokenAnswer } from '../token/token-answer.js';
+import { refusalOf } from '../token/traced-tokens.js';
+import { askAgainAt, shapeToken, TokenAnswer } from '../token/token-answer.js';
 import { judge, type SessionRefusal } from './session-serving.js';
-import type { Session } from './session.js';
+import { ONLY_VERSION, UserAnswer, type Session } from './session.js';
 import { SessionService } from './session.service.js';
 
 /** The 200 of a session's token: as every token's, and whose it is. */
-export interface SessionTokenAnswer extends TokenAnswer {
-  readonly user: { readonly id: string | null };
+export class SessionTokenAnswer extends TokenAnswer {
+  @Field(UserAnswer) readonly user!: UserAnswer;
 }
-
-/** A session has one token for all of its life. */
-const ONLY_VERSION = 1;
 
 /** Hands out the tokens of sessions. Nothing here leads to a provider: what is over is told, never renewed. */
 @Injectable()
@@ -27,20 +27,23 @@ export class SessionTokenService {
     private readonly registry: ProviderRegistry,
     private readonly sessions: SessionService,
     private readonly metrics: Metrics,
+    private readonly audit: AuditBuffer,
   ) {}
 
   /** A session's token. Throws a Problem where there is no such session, or its token does not satisfy the wish. */
   async fetch(subject: Subject, sessionId: Secret, wish: Wish, caller: Caller): Promise<SessionTokenAnswer> {
-    const provider = this.registry.get(subject.provider);
-    try {
-      const session = await this.sessions.find(provider.name, subject.companyId, sessionId);
-      const answer = this.#serve(provider, session, wish, caller);
-      this.metrics.tokenAnswered(provider.name, 'fresh');
-      return answer;
-    } catch (error) {
-      this.metrics.tokenAnswered(provider.name, error instanceof Problem ? error.code : 'internal_error');
-      throw error;
-    }
+    return this.#trace(subject, 'token:read-session', caller, async () => {
+      const provider = this.registry.get(subject.provider);
+      try {
+        const found = await this.sessions.find(provider.name, subject.companyId, sessionId);
+        const session = await this.#judged(provider, found, wish, caller);
+        this.metrics.tokenAnswered(provider.name, 'fresh');
+        return session;
+      } catch (error) {
+        this.metrics.tokenAnswered(provider.name, error instanceof Problem ? error.code : 'internal_error');
+        throw error;
+      }
+    });
   }
 
   /**
@@ -53,26 +56,54 @@ export class SessionTokenService {
     version: number,
     caller: Caller,
   ): Promise<SessionTokenAnswer> {
-    const provider = this.registry.get(subject.provider);
-    const found = await this.sessions.find(provider.name, subject.companyId, sessionId);
-    const session = version === ONLY_VERSION ? await this.sessions.markReported(found) : found;
-    return this.#serve(provider, session, { minTtl: 0, scopes: [] }, caller);
+    return this.#trace(subject, 'token:report', caller, async () => {
+      const provider = this.registry.get(subject.provider);
+      const found = await this.sessions.find(provider.name, subject.companyId, sessionId);
+      const session = version === ONLY_VERSION ? await this.sessions.markReported(found, caller) : found;
+      return this.#judged(provider, session, { minTtl: 0, scopes: [] }, caller);
+    });
   }
 
-  async #serve(
-    provider: TokenProvider,
-    session: Session,
-    wish: Wish,
-    caller: Caller,
-  ): Promise<SessionTokenAnswer> {
+  /** Throws the Problem where the session's token does not satisfy the wish. */
+  async #judged(provider: TokenProvider, session: Session, wish: Wish, caller: Caller): Promise<Session> {
     const refusal = judge(session, wish);
     if (refusal) throw await problemOf(refusal, provider, session, caller);
-    const token = this.sessions.openToken(session);
+    return session;
+  }
+
+  /** Leaves a trace before the token is answered, or of why it is not. */
+  async #trace(
+    subject: Subject,
+    action: Action,
+    caller: Caller,
+    work: () => Promise<Session>,
+  ): Promise<SessionTokenAnswer> {
+    const asked = { actor: caller, action, resource: resourceOf(subject) };
+    let session: Session;
+    try {
+      session = await work();
+    } catch (error) {
+      this.audit.note(refusalOf(asked, error));
+      throw error;
+    }
+    const answer = this.#answer(session);
+    const { tokenFingerprint, expiresAt: tokenExpiresAt } = session;
+    this.audit.note({
+      ...asked,
+      outcome: 'allowed',
+      tokenVersion: ONLY_VERSION,
+      tokenFingerprint,
+      tokenExpiresAt,
+    });
+    return answer;
+  }
+
+  #answer(session: Session): SessionTokenAnswer {
     return {
       ...shapeToken({
         ...session,
-        token,
-        provider,
+        token: this.sessions.openToken(session),
+        provider: this.registry.get(session.provider),
         locationId: null,
         renewAt: askAgainAt(session.now),
         version: ONLY_VERSION,

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { AuditModule } from '../audit/audit.module.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { ProviderModule } from '../provider/provider.module.js';
 import { TelemetryModule } from '../telemetry/telemetry.module.js';
@@ -10,7 +11,7 @@ import { SessionTokenController } from './session-token.controller.js';
 import { SessionTokenService } from './session-token.service.js';
 
 @Module({
-  imports: [DatabaseModule, ProviderModule, TelemetryModule, VaultModule],
+  imports: [AuditModule, DatabaseModule, ProviderModule, TelemetryModule, VaultModule],
   controllers: [SessionController, SessionTokenController],
   providers: [SessionStore, SessionService, SessionTokenService],
   exports: [SessionService],

@@ -1,8 +1,10 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { Injectable, Logger } from '@nestjs/common';
 import { Interval } from '@nestjs/schedule';
-import { resourceOf, type Caller } from '../clients/caller.js';
+import { AuditBuffer } from '../audit/audit-buffer.js';
+import { resourceOf, type Caller } from '../http/caller.js';
 import type { IssuedToken, TokenProvider } from '../provider/token-provider.js';
+import type { Actor } from '../shared/actor.js';
 import { Clock } from '../shared/clock.js';
 import { Problem } from '../shared/problem.js';
 import { Secret } from '../shared/secret.js';
@@ -14,6 +16,7 @@ import { SessionStore } from './session.store.js';
 /** Of tickets and session ids: 256 bits. */
 const RANDOM_BYTES = 32;
 const CLEAR_EVERY_MS = 60_000;
+const ACTION = 'token:read-session';
 
 /** A session's token, for asking the provider whether it still takes it. */
 export interface LivingToken {
@@ -31,6 +34,7 @@ export class SessionService {
     private readonly store: SessionStore,
     private readonly vault: Vault,
     private readonly clock: Clock,
+    private readonly audit: AuditBuffer,
   ) {}
 
   /**
@@ -44,11 +48,12 @@ export class SessionService {
     companyId: string,
     token: IssuedToken,
     userId: string | null,
+    actor: Actor,
   ): Promise<Secret> {
     await this.store.clear();
     const ticket = random();
     const row = { id: randomUUID(), provider: provider.name, companyId };
-    await this.store.open({
+    const session = {
       ...row,
       userId,
       ticketHash: hash(ticket),
@@ -59,7 +64,8 @@ export class SessionService {
       fingerprint: this.vault.fingerprint(token.accessToken),
       ageS: (this.clock.monotonic() - token.sentAt) / 1_000,
       lifetimeS: token.lifetimeSeconds,
-    });
+    };
+    await this.store.open(session, actor);
     return ticket;
   }
 
@@ -81,10 +87,10 @@ export class SessionService {
     const ticketHash = hash(ticket);
     const found = await this.store.findByTicket(ticketHash);
     if (!found) throw unknownTicket();
-    if (!mayRead(caller, found))
-      throw new Problem('forbidden', 'This caller lacks the permission token:read-session.');
+    if (!this.#mayRead(caller, found))
+      throw new Problem('forbidden', `This caller lacks the permission ${ACTION}.`);
     const sessionId = random();
-    const session = await this.store.trade(found.id, ticketHash, hash(sessionId));
+    const session = await this.store.trade(found.id, ticketHash, hash(sessionId), caller);
     if (!session) throw unknownTicket();
     return { sessionId, session };
   }
@@ -92,7 +98,7 @@ export class SessionService {
   /** Ends a session and erases its token. Throws Problem `session_not_found`, also where the caller may not read it. */
   async revoke(sessionId: Secret, caller: Caller): Promise<Revocation> {
     const found = await this.store.find(hash(sessionId));
-    const ended = found && mayRead(caller, found) ? await this.store.end(found.id) : undefined;
+    const ended = found && this.#mayRead(caller, found) ? await this.store.end(found.id, caller) : undefined;
     if (!ended) throw unknownSession();
     const { expiresAt, now } = ended;
     const isStillValid = expiresAt === null || expiresAt > now;
@@ -107,8 +113,8 @@ export class SessionService {
   }
 
   /** The provider is said to refuse the session's token: it is handed out no more. */
-  async markReported(session: Session): Promise<Session> {
-    await this.store.markReported(session.id);
+  async markReported(session: Session, actor: Actor): Promise<Session> {
+    await this.store.markReported(session.id, actor);
     return { ...session, reportedAt: session.reportedAt ?? session.now };
   }
 
@@ -119,8 +125,8 @@ export class SessionService {
   }
 
   /** Ends every session of a company, those whose ticket nobody has traded yet included; how many there were. */
-  async endAllOf(provider: string, companyId: string): Promise<number> {
-    return this.store.endAllOf(provider, companyId);
+  async endAllOf(provider: string, companyId: string, actor: Actor): Promise<number> {
+    return this.store.endAllOf(provider, companyId, actor);
   }
 
   /**
@@ -141,8 +147,16 @@ export class SessionService {
   }
 
   /** Ends one session by its row's id and erases its token; again is no error. */
-  async end(id: string): Promise<void> {
-    await this.store.end(id);
+  async end(id: string, actor: Actor): Promise<void> {
+    await this.store.end(id, actor);
+  }
+
+  /** A session is judged as its company. Leaves a trace where that is denied, whatever the caller is told. */
+  #mayRead(caller: Caller, { provider, companyId }: Session): boolean {
+    const resource = resourceOf({ provider, companyId, locationId: null });
+    if (caller.permits(ACTION, resource)) return true;
+    this.audit.note({ actor: caller, action: ACTION, outcome: 'denied', resource, reason: 'forbidden' });
+    return false;
   }
 }
 
@@ -153,11 +167,6 @@ function random(): Secret {
 /** Without salt or stretching: nobody can guess 256 random bits. */
 function hash(secret: Secret): Buffer {
   return createHash('sha256').update(secret.reveal()).digest();
-}
-
-/** A session is judged as its company. */
-function mayRead(caller: Caller, { provider, companyId }: Session): boolean {
-  return caller.permits('token:read-session', resourceOf({ provider, companyId, locationId: null }));
 }
 
 function unknownTicket(): Problem {

@@ -1,7 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import { Database } from '../database/database.js';
+import type { AuditEvent } from '../audit/audit-event.js';
+import { AuditStore } from '../audit/audit.store.js';
+import { Database, type Statement } from '../database/database.js';
+import { resourceOf } from '../http/caller.js';
+import type { Actor } from '../shared/actor.js';
 import type { Sealed } from '../shared/secret.js';
-import type { Session } from './session.js';
+import { ONLY_VERSION, type Session } from './session.js';
 
 /** How long a ticket waits to be traded. */
 const TICKET_LIVES_S = 60;
@@ -13,7 +17,7 @@ const CLEARED_AT_ONCE = 100;
 /** The columns of a Session, as they are called in the code. */
 const COLUMNS = `
   s.id, s.provider, s.company_id as "companyId", s.user_id as "userId", s.sealed_token as "sealedToken",
-  s.token_type as "tokenType", s.scopes, extract(epoch from s.expires_at - s.issued_at)::float8 as "lifetimeS",
+  s.token_type as "tokenType", s.scopes, s.token_fingerprint as "tokenFingerprint", extract(epoch from s.expires_at - s.issued_at)::float8 as "lifetimeS",
   s.expires_at as "expiresAt", s.reported_at as "reportedAt", broker_now() as "now"`;
 
 /** Rows that are over, without waiting for whoever has one of them in hand. */
@@ -45,12 +49,13 @@ const SQL = {
    * $8 scopes, $9 fingerprint, $10 seconds since it was issued, $11 seconds that it lives.
    */
   open: {
-    text: `insert into online_sessions
+    text: `insert into online_sessions as s
              (id, provider, company_id, user_id, ticket_hash, ticket_expires_at,
               sealed_token, token_type, scopes, token_fingerprint, issued_at, expires_at)
            values ($1, $2, $3, $4, $5, broker_now() + ${seconds(String(TICKET_LIVES_S))},
                    $6, $7, $8, $9, broker_now() - ${seconds('$10')},
-                   broker_now() - ${seconds('$10')} + ${seconds('$11')})`,
+                   broker_now() - ${seconds('$10')} + ${seconds('$11')})
+           returning ${COLUMNS}`,
   },
 
   findByTicket: {
@@ -73,7 +78,8 @@ const SQL = {
   },
 
   markReported: {
-    text: `update online_sessions set reported_at = coalesce(reported_at, broker_now()) where id = $1`,
+    text: `update online_sessions s set reported_at = broker_now() where s.id = $1 and s.reported_at is null
+           returning ${COLUMNS}`,
   },
 
   end: { text: `delete from online_sessions s where s.id = $1 returning ${COLUMNS}` },
@@ -82,7 +88,7 @@ const SQL = {
   endAllOf: {
     text: `with all_of_them as (
              select id from online_sessions where provider = $1 and company_id = $2 order by id for update)
-           delete from online_sessions s using all_of_them where s.id = all_of_them.id returning s.id`,
+           delete from online_sessions s using all_of_them where s.id = all_of_them.id returning ${COLUMNS}`,
   },
 
   listLiving: {
@@ -113,26 +119,22 @@ export interface NewSession {
 /** The only SQL on `online_sessions`. It knows tickets and session ids by their hashes alone, and opens nothing. */
 @Injectable()
 export class SessionStore {
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly audit: AuditStore,
+  ) {}
 
   /** Erases tokens that have expired and forgets what is long over, a bounded number of rows at a time. */
   async clear(): Promise<void> {
     await this.database.run(SQL.clear);
   }
 
-  async open(session: NewSession): Promise<void> {
+  async open(session: NewSession, actor: Actor): Promise<void> {
     const { id, provider, companyId, userId, ticketHash, sealedToken, tokenType, scopes } = session;
     const { fingerprint, ageS, lifetimeS } = session;
     const whose = [id, provider, companyId, userId, ticketHash];
-    await this.database.run(SQL.open, [
-      ...whose,
-      sealedToken,
-      tokenType,
-      scopes,
-      fingerprint,
-      ageS,
-      lifetimeS,
-    ]);
+    const token = [sealedToken, tokenType, scopes, fingerprint, ageS, lifetimeS];
+    await this.#change(SQL.open, [...whose, ...token], actor, 'opened');
   }
 
   /** Undefined where there is no such ticket (any more). */
@@ -142,8 +144,13 @@ export class SessionStore {
   }
 
   /** Spends the ticket; undefined where somebody else did, or its time is over. */
-  async trade(id: string, ticketHash: Buffer, sessionHash: Buffer): Promise<Session | undefined> {
-    const [row] = await this.database.run<Session>(SQL.trade, [id, ticketHash, sessionHash]);
+  async trade(
+    id: string,
+    ticketHash: Buffer,
+    sessionHash: Buffer,
+    actor: Actor,
+  ): Promise<Session | undefined> {
+    const [row] = await this.#change(SQL.trade, [id, ticketHash, sessionHash], actor, 'traded');
     return row;
   }
 
@@ -159,23 +166,49 @@ export class SessionStore {
   }
 
   /** From here on the token is refused; the first report counts. */
-  async markReported(id: string): Promise<void> {
-    await this.database.run(SQL.markReported, [id]);
+  async markReported(id: string, actor: Actor): Promise<void> {
+    await this.#change(SQL.markReported, [id], actor, 'reported');
   }
 
   /** Removes the row, and the sealed token with it; undefined where it was gone. */
-  async end(id: string): Promise<Session | undefined> {
-    const [row] = await this.database.run<Session>(SQL.end, [id]);
+  async end(id: string, actor: Actor): Promise<Session | undefined> {
+    const [row] = await this.#change(SQL.end, [id], actor, 'ended');
     return row;
   }
 
   /** How many there were. */
-  async endAllOf(provider: string, companyId: string): Promise<number> {
-    return (await this.database.run(SQL.endAllOf, [provider, companyId])).length;
+  async endAllOf(provider: string, companyId: string, actor: Actor): Promise<number> {
+    return (await this.#change(SQL.endAllOf, [provider, companyId], actor, 'ended')).length;
   }
 
   /** Those whose token has not expired, the longest-lived first, traded or not. */
   async listLiving(provider: string, companyId: string, atMost: number): Promise<Session[]> {
     return this.database.run<Session>(SQL.listLiving, [provider, companyId, atMost]);
   }
+
+  /** Changes sessions, and says so in the trail of each. */
+  async #change(
+    statement: Statement,
+    values: readonly unknown[],
+    actor: Actor,
+    reason: string,
+  ): Promise<Session[]> {
+    return this.database.transaction(async (run) => {
+      const rows = await run<Session>(statement, values);
+      await this.audit.write(run, ...rows.map((session) => changeOf(session, actor, reason)));
+      return rows;
+    });
+  }
+}
+
+function changeOf(session: Session, actor: Actor, reason: string): AuditEvent {
+  return {
+    actor,
+    action: 'token:read-session',
+    outcome: 'allowed',
+    resource: resourceOf({ ...session, locationId: null }),
+    tokenVersion: ONLY_VERSION,
+    tokenFingerprint: session.tokenFingerprint,
+    reason,
+  };
 }

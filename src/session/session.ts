@@ -1,5 +1,9 @@
 import type { Sealed } from '../shared/secret.js';
+import { Field, nullable, text } from '../shared/schema.js';
 import type { Place } from '../vault/vault.js';
+
+/** A session has one token for all of its life. */
+export const ONLY_VERSION = 1;
 
 /** A row of `online_sessions` as it was at `now`, by the database's clock. Its token is one user's, and nothing renews it. */
 export interface Session {
@@ -13,11 +17,17 @@ export interface Session {
   readonly sealedToken: Sealed | null;
   readonly tokenType: string;
   readonly scopes: readonly string[];
+  readonly tokenFingerprint: string;
   /** Seconds that the token was given when it was issued; null: it never expires. */
   readonly lifetimeS: number | null;
   readonly expiresAt: Date | null;
   /** When a caller said that the provider refuses the token. */
   readonly reportedAt: Date | null;
+}
+
+/** Whose session it is, as an answer shows it. */
+export class UserAnswer {
+  @Field(nullable(text('5b21…')), 'Null where the provider did not tell.') readonly id!: string | null;
 }
 
 /** Seconds that the token still lives: Infinity where it never expires, -Infinity where it was erased. */

@@ -1,6 +1,7 @@
 import { invalid } from './problem.js';
 
-const ID = /^[A-Za-z0-9._-]{1,64}$/;
+/** 1 to 64 of `A-Z a-z 0-9 . _ -`, but not `.` or `..`, which a path would swallow. */
+export const ID = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$/;
 
 /** What a connection is a connection of. `locationId` null is the company's own, which no location ever stands in for. */
 export interface Subject {
@@ -9,9 +10,8 @@ export interface Subject {
   readonly locationId: string | null;
 }
 
-/** True for 1 to 64 of `A-Z a-z 0-9 . _ -`, but not `.` or `..`, which a path would swallow. */
 export function isId(value: string): boolean {
-  return ID.test(value) && value !== '.' && value !== '..';
+  return ID.test(value);
 }
 
 /** An id from a path or a query, as text. Throws `invalid_request` naming the field. */
@@ -34,7 +34,8 @@ export function isUuid(value: string): boolean {
   return UUID.test(value);
 }
 
-const RANDOM_ID = /^[A-Za-z0-9_-]{1,64}$/;
+/** The broker's random ids, in base64url. */
+export const RANDOM_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** True for what could be one of the broker's random ids in base64url. */
 export function isRandomId(value: string): boolean {

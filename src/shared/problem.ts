@@ -13,6 +13,7 @@ const CATALOGUE = {
   provider_not_found: [404, 'No such provider is configured', 'debug'],
   connection_not_found: [404, 'There is no such connection', 'debug'],
   session_not_found: [404, 'There is no such session', 'debug'],
+  client_not_found: [404, 'There is no such client', 'debug'],
   reauthorization_required: [409, 'A seller has to connect again', 'debug'],
   scope_missing: [409, 'The token lacks a scope', 'debug'],
   ttl_unsatisfiable: [409, 'No token of this provider lives that long', 'debug'],
@@ -27,10 +28,13 @@ const CATALOGUE = {
   provider_protocol_error: [502, "The provider's answer made no sense", 'warn'],
   provider_unavailable: [503, 'The provider cannot be reached now', 'warn'],
   store_unavailable: [503, 'The database cannot be reached now', 'warn'],
+  overloaded: [503, 'Too much is going on here now', 'debug'],
   not_ready: [503, 'The broker is not ready', 'warn'],
 } as const satisfies Record<string, readonly [number, string, LogLevel]>;
 
 export type ProblemCode = keyof typeof CATALOGUE;
+
+export const PROBLEM_CODES = Object.keys(CATALOGUE) as ProblemCode[];
 
 /** One malformed input: which field, and what it must be. Never the value that came. */
 export interface FieldError {

@@ -13,6 +13,19 @@ export interface Backlog {
   readonly oldestOverdueS: number;
 }
 
+/** What can be too much: requests of one caller by family, credentials from one address that nobody knows, work from outside. */
+export const REQUEST_LIMITS = [
+  'tokens',
+  'reports',
+  'reads',
+  'changes',
+  'denials',
+  'unknown_credentials',
+  'public',
+] as const;
+
+export type RequestLimit = (typeof REQUEST_LIMITS)[number];
+
 /** How a provider is being asked. */
 export interface ProviderStanding {
   /** Of each reason, whether it keeps anybody from asking. */
@@ -145,7 +158,39 @@ export class Metrics {
     registers: [this.#registry],
   });
 
+  readonly #limited = new Counter({
+    name: 'token_broker_requests_limited_total',
+    help: 'Requests that were refused because there were too many, by limit',
+    labelNames: ['limit'],
+    registers: [this.#registry],
+  });
+
+  readonly #audited = new Counter({
+    name: 'token_broker_audit_events_total',
+    help: 'Events written to the audit trail; reads of a minute that are folded count once',
+    registers: [this.#registry],
+  });
+
+  readonly #auditQueue = new Gauge({
+    name: 'token_broker_audit_queue',
+    help: 'Events of the audit trail that wait to be written',
+    registers: [this.#registry],
+  });
+
+  readonly #unaudited = new Counter({
+    name: 'token_broker_audit_refused_total',
+    help: 'Requests refused since too many events of the audit trail wait to be written',
+    registers: [this.#registry],
+  });
+
+  readonly #unauthenticated = new Counter({
+    name: 'token_broker_unauthenticated_total',
+    help: 'Requests refused since nobody vouched for them (401)',
+    registers: [this.#registry],
+  });
+
   constructor() {
+    for (const limit of REQUEST_LIMITS) this.#limited.inc({ limit }, 0);
     collectDefaultMetrics({ register: this.#registry });
   }
 
@@ -222,8 +267,29 @@ export class Metrics {
     for (const gauge of [...gauges, this.#callWindow]) gauge.reset();
   }
 
+  requestLimited(limit: RequestLimit): void {
+    this.#limited.inc({ limit });
+  }
+
   writesRepeated(count: number): void {
     this.#repeated.inc(count);
+  }
+
+  auditWritten(events: number): void {
+    this.#audited.inc(events);
+  }
+
+  auditWaiting(events: number): void {
+    this.#auditQueue.set(events);
+  }
+
+  /** What cannot be audited is not served. */
+  refusedUnaudited(): void {
+    this.#unaudited.inc();
+  }
+
+  refusedUnauthenticated(): void {
+    this.#unauthenticated.inc();
   }
 
   /** Everything, in Prometheus' text format. */

@@ -1,14 +1,19 @@
 import { Injectable, Logger } from '@nestjs/common';
+import { AuditStore } from '../audit/audit.store.js';
 import { Database } from '../database/database.js';
 import { Clock } from '../shared/clock.js';
+import { outOfPublicLane } from '../shared/lane.js';
 import { Problem } from '../shared/problem.js';
 import type { ClaimedConnection } from './connection.js';
 import { KEEP_TOKEN, KEEP_TOKENS } from './keep-token.sql.js';
 import { tokenValues, type KeptRenewal } from './kept-grant.js';
-import type { KeptRow } from './kept-row.js';
+import { tracedBy, type KeptRow } from './kept-row.js';
 
 /** Rows of one statement at the most: about 0.2 MB, and some milliseconds of the database. */
 const MOST = 100;
+
+/** Under what a renewal is kept: the lease, or at least the versions, of its claim. */
+export type Fence = Pick<ClaimedConnection, 'id' | 'leaseEpoch' | 'tokenVersion' | 'grantVersion'>;
 
 interface Keep {
   readonly claimed: ClaimedConnection;
@@ -35,6 +40,7 @@ export class BatchedKeeps {
   constructor(
     private readonly database: Database,
     private readonly clock: Clock,
+    private readonly audit: AuditStore,
   ) {}
 
   /** Resolves to the row as it is kept, undefined where the fence says no. Throws Problem `store_unavailable`. */
@@ -43,7 +49,7 @@ export class BatchedKeeps {
     if (!this.#alone.has(claimed)) {
       const kept = await new Promise<KeptRow | undefined>((settle, fail) => {
         this.#waiting.push({ claimed, renewal, arrivedAt, settle, fail });
-        if (!this.#isWriting) void this.#writeWaiting();
+        if (!this.#isWriting) void outOfPublicLane(() => this.#writeWaiting());
       });
       if (kept) return kept;
     }
@@ -51,8 +57,9 @@ export class BatchedKeeps {
   }
 
   /** In a statement of its own, which waits for the row where somebody else has locked it. */
-  async keepAlone(claimed: ClaimedConnection, renewal: KeptRenewal): Promise<KeptRow | undefined> {
-    const [row] = await this.database.run<KeptRow>(KEEP_TOKEN, valuesOf(claimed, renewal));
+  async keepAlone(fence: Fence, renewal: KeptRenewal): Promise<KeptRow | undefined> {
+    const [row] = await this.database.run<KeptRow>(KEEP_TOKEN, valuesOf(fence, renewal));
+    if (row) this.#noteTraced([row]);
     return row;
   }
 
@@ -78,6 +85,7 @@ export class BatchedKeeps {
     const keeps = [...batch.values()];
     try {
       const rows = await this.database.run<KeptRow>(KEEP_TOKENS, this.#arraysOf(keeps));
+      this.#noteTraced(rows);
       const kept = new Map(rows.map((row) => [row.id, row]));
       for (const { claimed, settle } of keeps) settle(kept.get(claimed.id));
     } catch (error) {
@@ -101,6 +109,13 @@ export class BatchedKeeps {
     for (const { settle } of keeps) settle(undefined);
   }
 
+  #noteTraced(rows: readonly KeptRow[]): void {
+    for (const row of rows) {
+      const traced = tracedBy(row, 'allowed');
+      if (traced) this.audit.noteWritten(traced);
+    }
+  }
+
   #arraysOf(keeps: readonly Keep[]): unknown[][] {
     const now = this.clock.monotonic();
     const rows = keeps.map(({ claimed, renewal, arrivedAt }) => {
@@ -118,7 +133,7 @@ function older(renewal: KeptRenewal, ms: number): KeptRenewal {
 
 /** In the order in which the statements take them. */
 function valuesOf(
-  { id, leaseEpoch, tokenVersion, grantVersion }: ClaimedConnection,
+  { id, leaseEpoch, tokenVersion, grantVersion }: Fence,
   renewal: KeptRenewal,
   scopes: readonly string[] | string | null = renewal.scopes,
 ): unknown[] {

@@ -1,46 +1,77 @@
 import { Injectable } from '@nestjs/common';
 import { ProviderRegistry } from '../provider/provider-registry.js';
-import type { CredentialType, TokenProvider } from '../provider/token-provider.js';
+import { CREDENTIAL_TYPES, type CredentialType, type TokenProvider } from '../provider/token-provider.js';
 import { Problem } from '../shared/problem.js';
+import {
+  Field,
+  OptionalField,
+  flag,
+  list,
+  nullable,
+  oneOf,
+  text,
+  time,
+  uuid,
+  whole,
+} from '../shared/schema.js';
 import { advise, nextTryAt } from './advice.js';
 import { heldBackBy, type HeldBack } from './held-back.js';
 import { missingScopes } from './serving.js';
 import type { Revocation } from './revocation.service.js';
 import { ProviderStateStore, type ObservedProvider } from './provider-state.store.js';
-import { rotationOf, type Connection, type ConnectionStatus } from './connection.js';
+import { rotationOf, STATUSES, type Connection, type ConnectionStatus } from './connection.js';
 
 /** A connection as it is shown: everything but its secrets. */
-export interface ConnectionAnswer {
-  readonly id: string;
-  readonly provider: string;
-  /** Null where the provider is no longer configured. */
-  readonly kind: string | null;
-  readonly company_id: string;
-  readonly location_id: string | null;
-  readonly level: 'company' | 'location';
-  readonly status: ConnectionStatus;
-  readonly status_reason: string | null;
-  readonly scopes: readonly string[];
-  readonly missing_scopes: readonly string[];
-  readonly token_version: number;
-  readonly token_fingerprint: string | null;
-  readonly expires_at: string | null;
-  readonly renew_at: string | null;
-  /** When the engine next tries by itself; null: never. Unlike `renew_at` it knows of pauses, and of who is not configured. */
-  readonly next_try_at: string | null;
-  readonly last_renewed_at: string | null;
-  readonly last_error: string | null;
-  readonly consecutive_failures: number;
-  /** What is the matter, what the broker does next, and what a person has to do. */
-  readonly advice: string;
-  readonly rotate_by: string | null;
-  /** Where the secret that a person made is to be replaced within two weeks, or should have been. */
+export class ConnectionAnswer {
+  @Field(uuid()) readonly id!: string;
+  @Field(text('fynd')) readonly provider!: string;
+  @Field(nullable(text('fynd-platform')), 'Null where the provider is no longer configured.')
+  readonly kind!: string | null;
+  @Field(text('42')) readonly company_id!: string;
+  @Field(nullable(text('7'), true)) readonly location_id!: string | null;
+  @Field(oneOf(['company', 'location'])) readonly level!: 'company' | 'location';
+  @Field(oneOf(STATUSES)) readonly status!: ConnectionStatus;
+  @Field(nullable(text('invalid_grant'), true), "One of the broker's codes.")
+  readonly status_reason!: string | null;
+  @Field(list(text('company/products'), 'company/products')) readonly scopes!: readonly string[];
+  @Field(list(text('company/orders')), 'Configured, and not granted.')
+  readonly missing_scopes!: readonly string[];
+  @Field(whole(7), '0 while there was no token yet.') readonly token_version!: number;
+  @Field(nullable(text('5f1d7a84')), 'Tells tokens apart, and nothing of them.')
+  readonly token_fingerprint!: string | null;
+  @Field(nullable(time())) readonly expires_at!: string | null;
+  @Field(nullable(time('2026-11-21T23:40:00.000Z')), 'As the calendar has it.')
+  readonly renew_at!: string | null;
+  @Field(
+    nullable(time('2026-11-21T23:40:00.000Z')),
+    'When the engine next tries by itself; null: never. Unlike `renew_at` it knows of pauses, and of who is not configured.',
+  )
+  readonly next_try_at!: string | null;
+  @Field(nullable(time('2026-11-21T22:59:00.000Z'))) readonly last_renewed_at!: string | null;
+  @Field(nullable(text('timed_out'), true), "One of the broker's codes.") readonly last_error!: string | null;
+  @Field(whole(0)) readonly consecutive_failures!: number;
+  @Field(text('All is well.'), 'What is the matter, what the broker does next, and what a person has to do.')
+  readonly advice!: string;
+  @Field(nullable(time(), true), 'When a secret that a person made is to be replaced.')
+  readonly rotate_by!: string | null;
+  @OptionalField(oneOf(['due', 'overdue']), 'Where `rotate_by` is within two weeks, or past.')
   readonly rotation?: 'due' | 'overdue';
-  /** Of a token that a person made in a portal. */
+  @OptionalField(oneOf(CREDENTIAL_TYPES), 'Of a token that a person made in a portal.')
   readonly token_type?: CredentialType;
-  readonly shared_externally?: boolean;
-  readonly created_at: string;
-  readonly updated_at: string;
+  @OptionalField(flag(false)) readonly shared_externally?: boolean;
+  @Field(time('2026-10-02T08:00:00.000Z')) readonly created_at!: string;
+  @Field(time('2026-11-21T22:59:00.000Z')) readonly updated_at!: string;
+}
+
+/** What the provider still accepts after a `DELETE`, told honestly. */
+export class RevocationAnswer {
+  @Field(oneOf(['revoked', 'owed', 'unsupported'])) readonly upstream!: 'revoked' | 'owed' | 'unsupported';
+  @Field(
+    nullable(time()),
+    'Null where nothing is valid any more, unless `still_valid` says that what was handed out has no end.',
+  )
+  readonly token_valid_until!: string | null;
+  @OptionalField(flag(true)) readonly still_valid?: true;
 }
 
 /** Answers connections, with what is known of their providers now. */
@@ -113,14 +144,6 @@ function shape(
     created_at: connection.createdAt.toISOString(),
     updated_at: connection.updatedAt.toISOString(),
   };
-}
-
-/** What the provider still accepts after a `DELETE`, told honestly. */
-export interface RevocationAnswer {
-  readonly upstream: 'revoked' | 'owed' | 'unsupported';
-  /** Null where nothing is valid any more, unless `still_valid` says that what was handed out has no end. */
-  readonly token_valid_until: string | null;
-  readonly still_valid?: true;
 }
 
 export function answerRevocation({ upstream, tokenValidUntil, isStillValid }: Revocation): RevocationAnswer {

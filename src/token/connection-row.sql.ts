@@ -17,7 +17,7 @@ export const columns = (table: string): string => `
   ${table}.reported_at as "reportedAt", ${table}.created_at as "createdAt", ${table}.updated_at as "updatedAt",
   broker_now() as "now"`;
 
-/** Tells the replicas, when the statement commits. */
+/** Tells the other replicas, when the statement commits; `tells` beside its text tells this one. */
 export const tellReplicas = (changed: string): string =>
   `select ${changed}.*, pg_notify('connections', ${changed}.id::text) from ${changed}`;
 

@@ -1,18 +1,22 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Put, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { CallerOf, ReadsQuery, Requires, SubjectOf } from '../clients/access.js';
-import type { Caller } from '../clients/caller.js';
+import { CallerOf, ReadsQuery, Requires, RequiresOnFound, SubjectOf } from '../http/access.js';
+import { Answers, OFFER, Reads } from '../http/description.js';
+import type { Caller } from '../http/caller.js';
 import type { Subject } from '../shared/ids.js';
 import {
   answerRevocation,
+  ConnectionAnswer,
   ConnectionAnswers,
-  type ConnectionAnswer,
-  type RevocationAnswer,
+  RevocationAnswer,
 } from './connection-answer.js';
 import { ConnectionQuery } from './connection-query.js';
 import { ConnectionService } from './connection.service.js';
 import { CredentialService } from './credential.service.js';
 import { RevocationService } from './revocation.service.js';
+
+/** Nothing is to be paused or resumed any more. */
+const DEAD = ['reauthorization_required', 'connection_revoked'] as const;
 
 @Controller('v1/connections')
 export class ConnectionController {
@@ -24,50 +28,77 @@ export class ConnectionController {
   ) {}
 
   @Get()
-  @Requires('connection:read')
+  @RequiresOnFound('connection:read')
   @ReadsQuery()
+  @Answers('List the connections that the caller may read', { itemsOf: ConnectionAnswer })
   async list(
     @Query() query: ConnectionQuery,
+    @CallerOf() caller: Caller,
   ): Promise<{ items: ConnectionAnswer[]; next_cursor: string | null }> {
-    const { items, nextCursor } = await this.connections.list(query);
+    const { items, nextCursor } = await this.connections.list(query, caller);
     return { items: await this.answers.all(items), next_cursor: nextCursor };
   }
 
   @Get(':connectionId')
-  @Requires('connection:read')
-  async find(@Param('connectionId') id: string): Promise<ConnectionAnswer> {
-    return this.answers.of(await this.connections.find(id));
+  @RequiresOnFound('connection:read')
+  @Answers('Show a connection', ConnectionAnswer)
+  async find(@Param('connectionId') id: string, @CallerOf() caller: Caller): Promise<ConnectionAnswer> {
+    return this.answers.of(await this.connections.permitted(id, 'connection:read', caller));
   }
 
   @Delete(':connectionId')
-  @Requires('connection:write')
-  async revoke(@Param('connectionId') id: string): Promise<RevocationAnswer> {
-    return answerRevocation(await this.revocations.revoke(id, 'revoked_by_operator'));
+  @RequiresOnFound('connection:write')
+  @Answers('Revoke a connection, and tell the provider', RevocationAnswer, 'connection_revoked')
+  async revoke(@Param('connectionId') id: string, @CallerOf() caller: Caller): Promise<RevocationAnswer> {
+    await this.connections.permitted(id, 'connection:write', caller);
+    return answerRevocation(await this.revocations.revoke(id, 'revoked_by_operator', caller));
   }
 
   @Post(':connectionId/pause')
   @HttpCode(200)
-  @Requires('connection:write')
-  async pause(@Param('connectionId') id: string): Promise<ConnectionAnswer> {
-    return this.answers.of(await this.connections.pause(id));
+  @RequiresOnFound('connection:write')
+  @Answers('Renew a connection no more; its token is served while it lives', ConnectionAnswer, ...DEAD)
+  async pause(@Param('connectionId') id: string, @CallerOf() caller: Caller): Promise<ConnectionAnswer> {
+    await this.connections.permitted(id, 'connection:write', caller);
+    return this.answers.of(await this.connections.pause(id, caller));
   }
 
   @Post(':connectionId/resume')
   @HttpCode(200)
-  @Requires('connection:write')
-  async resume(@Param('connectionId') id: string): Promise<ConnectionAnswer> {
-    return this.answers.of(await this.connections.resume(id));
+  @RequiresOnFound('connection:write')
+  @Answers('Renew a connection again', ConnectionAnswer, ...DEAD)
+  async resume(@Param('connectionId') id: string, @CallerOf() caller: Caller): Promise<ConnectionAnswer> {
+    await this.connections.permitted(id, 'connection:write', caller);
+    return this.answers.of(await this.connections.resume(id, caller));
   }
 
   @Post(':connectionId/renew')
   @HttpCode(200)
-  @Requires('connection:renew')
-  async renew(@Param('connectionId') id: string): Promise<ConnectionAnswer> {
+  @RequiresOnFound('connection:renew')
+  @Answers(
+    'Renew a connection now',
+    ConnectionAnswer,
+    'connection_paused',
+    'connection_revoked',
+    'not_renewable',
+    'provider_unavailable',
+  )
+  async renew(@Param('connectionId') id: string, @CallerOf() caller: Caller): Promise<ConnectionAnswer> {
+    await this.connections.permitted(id, 'connection:renew', caller);
     return this.answers.of(await this.connections.renew(id));
   }
 
   @Put([':provider/companies/:companyId', ':provider/companies/:companyId/locations/:locationId'])
   @Requires('connection:write')
+  @Reads({ body: OFFER })
+  @Answers(
+    'Keep a credential, or a grant obtained elsewhere',
+    ConnectionAnswer,
+    'credential_rejected',
+    'provider_misconfigured',
+    'provider_protocol_error',
+    'provider_unavailable',
+  )
   async keep(
     @SubjectOf() subject: Subject,
     @Body() body: unknown,

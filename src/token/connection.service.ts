@@ -1,11 +1,15 @@
 import { Injectable } from '@nestjs/common';
+import { AuditBuffer } from '../audit/audit-buffer.js';
+import { markFound } from '../audit/audit-event.js';
+import { resourceOf, type Action, type Caller } from '../http/caller.js';
+import type { Actor } from '../shared/actor.js';
 import { Problem } from '../shared/problem.js';
 import type { Connection } from './connection.js';
-import { readCursor, writeCursor, type ConnectionQuery } from './connection-query.js';
+import { readCursor, writeCursor } from '../http/cursor.js';
+import { DEFAULT_LIMIT } from '../http/list-query.js';
+import type { ConnectionQuery } from './connection-query.js';
 import { ConnectionStore } from './connection.store.js';
 import { TokenRenewer } from './token-renewer.js';
-
-const PAGE = 50;
 
 export interface Page {
   readonly items: readonly Connection[];
@@ -18,6 +22,7 @@ export class ConnectionService {
   constructor(
     private readonly store: ConnectionStore,
     private readonly renewer: TokenRenewer,
+    private readonly audit: AuditBuffer,
   ) {}
 
   /** Throws Problem `connection_not_found`. */
@@ -27,9 +32,20 @@ export class ConnectionService {
     throw new Problem('connection_not_found', 'There is no connection with this id.');
   }
 
-  /** A page in order of id. */
-  async list(query: ConnectionQuery): Promise<Page> {
-    const limit = query.limit ?? PAGE;
+  /** As `find`, for a caller who may do this to it. Throws Problem `forbidden`. */
+  async permitted(id: string, action: Action, caller: Caller): Promise<Connection> {
+    const connection = await this.find(id);
+    const resource = resourceOf(connection);
+    markFound(caller, { resource, connectionId: id });
+    if (caller.permits(action, resource)) return connection;
+    const denied = { actor: caller, action, outcome: 'denied', resource, connectionId: id } as const;
+    this.audit.note({ ...denied, reason: 'forbidden' });
+    throw new Problem('forbidden', `This caller lacks the permission ${action} on this connection.`);
+  }
+
+  /** A page in order of id, of what the caller may read. */
+  async list(query: ConnectionQuery, { permissions }: Caller): Promise<Page> {
+    const limit = query.limit ?? DEFAULT_LIMIT;
     const rows = await this.store.list({
       provider: query.provider ?? null,
       companyId: query.company_id ?? null,
@@ -38,6 +54,7 @@ export class ConnectionService {
       rotation: query.rotation ?? null,
       afterId: query.cursor === undefined ? null : readCursor(query.cursor),
       limit: limit + 1,
+      permissions,
     });
     const items = rows.slice(0, limit);
     const last = items.at(-1);
@@ -45,8 +62,8 @@ export class ConnectionService {
   }
 
   /** Served while its token lives, and not renewed; again is no error. Throws a Problem where there is nothing to pause. */
-  async pause(id: string): Promise<Connection> {
-    const paused = (await this.store.pause(id)) ?? (await this.find(id));
+  async pause(id: string, actor: Actor): Promise<Connection> {
+    const paused = (await this.store.pause(id, actor)) ?? (await this.find(id));
     return living(paused);
   }
 
@@ -54,8 +71,8 @@ export class ConnectionService {
    * Renewed again, and looked at at once; where it was not paused, nothing happens. Throws a Problem where there is nothing
    * to renew.
    */
-  async resume(id: string): Promise<Connection> {
-    return living((await this.store.resume(id)) ?? (await this.find(id)));
+  async resume(id: string, actor: Actor): Promise<Connection> {
+    return living((await this.store.resume(id, actor)) ?? (await this.find(id)));
   }
 
   /** Tries to renew now, whatever the calendar or a backoff says; `lastError` of what comes back tells whether it worked. */

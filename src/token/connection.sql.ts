@@ -1,4 +1,4 @@
-import { columns, seconds } from './connection-row.sql.js';
+import { columns, seconds, tellReplicas } from './connection-row.sql.js';
 
 /** Statements on `connections`: reading, and what callers report. */
 export const SQL = {
@@ -19,9 +19,10 @@ export const SQL = {
 
   /**
    * $1 provider, $2 company, $3 location, $4 status (each null: any), $5 after this id, $6 how many, $7 `due` or `overdue`:
-   * secrets that a person made and that are to be replaced within $8 seconds, or should have been.
+   * secrets that a person made and that are to be replaced within $8 seconds, or should have been. Its other parameters are those
+   * of `condition`.
    */
-  list: {
+  list: (condition: string) => ({
     text: `select ${columns('c')} from connections c
            where ($1::text is null or c.provider = $1) and ($2::text is null or c.company_id = $2)
              and ($3::text is null or c.location_id = $3) and ($4::text is null or c.status = $4)
@@ -29,8 +30,9 @@ export const SQL = {
              and ($7::text is null or (c.status <> 'revoked' and case $7
                when 'overdue' then c.rotate_by <= broker_now()
                else c.rotate_by > broker_now() and c.rotate_by <= broker_now() + ${seconds('$8')} end))
+             and (${condition})
            order by c.id limit $6`,
-  },
+  }),
 
   /** The report of version $2 opens a renewal, unless another did so too short a time ago. Spacing doubles in a series. */
   acceptReport: {
@@ -48,7 +50,11 @@ export const SQL = {
 
   /** A dead grant's token was reported: it is served no more, whatever the spacing. */
   markReported: {
-    text: `update connections set reported_version = $2, updated_at = broker_now()
-           where id = $1 and token_version = $2 and status = 'reauthorization_required'`,
+    text: `with kept as (
+             update connections set reported_version = $2, updated_at = broker_now()
+             where id = $1 and token_version = $2 and status = 'reauthorization_required'
+             returning id)
+           ${tellReplicas('kept')}`,
+    tells: 'connections',
   },
 } as const;

@@ -1,14 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { Database, type Run } from '../database/database.js';
+import type { AuditEvent } from '../audit/audit-event.js';
+import { AuditStore } from '../audit/audit.store.js';
+import { Database, type Run, type Statement } from '../database/database.js';
 import type { UpstreamRevocation } from '../provider/token-provider.js';
+import { BROKER, type Actor } from '../shared/actor.js';
 import type { Subject } from '../shared/ids.js';
+import type { Permissions } from '../shared/permission.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { isLeased, ROTATION_DUE_S, type Connection } from './connection.js';
 import { SQL } from './connection.sql.js';
 import { OUTSIDE_SQL } from './outside-change.sql.js';
 import { countMove } from './kept-row.js';
+import { changeOf, changeOfProvider } from './connection-trail.js';
 import { tokenValues, type AdoptedGrant, type NotAdopted } from './kept-grant.js';
+import { readable } from './readable.sql.js';
 import { RecentWrites } from './recent-writes.js';
 
 export interface ListFilter {
@@ -19,6 +25,8 @@ export interface ListFilter {
   readonly rotation: 'due' | 'overdue' | null;
   readonly afterId: string | null;
   readonly limit: number;
+  /** Whose list it is: it shows what that caller may read. */
+  readonly permissions: Permissions;
 }
 
 const LOCK = { text: `select pg_advisory_xact_lock(hashtextextended($1, 0))` };
@@ -30,6 +38,7 @@ export class ConnectionStore {
     private readonly database: Database,
     private readonly recent: RecentWrites,
     private readonly metrics: Metrics,
+    private readonly audit: AuditStore,
   ) {}
 
   async findBySubject({ provider, companyId, locationId }: Subject): Promise<Connection | undefined> {
@@ -48,15 +57,9 @@ export class ConnectionStore {
   /** In order of id, at most `limit`, those after `afterId`. */
   async list(filter: ListFilter): Promise<Connection[]> {
     const { provider, companyId, locationId, status, rotation, afterId, limit } = filter;
-    const subject = [provider, companyId, locationId];
-    return this.database.run<Connection>(SQL.list, [
-      ...subject,
-      status,
-      afterId,
-      limit,
-      rotation,
-      ROTATION_DUE_S,
-    ]);
+    const values = [provider, companyId, locationId, status, afterId, limit, rotation, ROTATION_DUE_S];
+    const condition = readable(filter.permissions, values.length + 1);
+    return this.database.run<Connection>(SQL.list(condition.text), [...values, ...condition.values]);
   }
 
   /**
@@ -66,6 +69,7 @@ export class ConnectionStore {
   async adopt(
     subject: Subject,
     seal: (row: Connection) => AdoptedGrant | null,
+    actor: Actor,
   ): Promise<{ connection: Connection; created: boolean } | NotAdopted> {
     const { provider, companyId, locationId } = subject;
     const adopted = await this.database.transaction(async (run) => {
@@ -97,6 +101,7 @@ export class ConnectionStore {
         }
       }
       const connection = await adoptRow(run, row.id, grant);
+      await this.audit.write(run, changeOf(connection, actor, inserted.length > 0 ? 'created' : 'replaced'));
       return { connection, created: inserted.length > 0, grant, former: row.status };
     });
     if (typeof adopted === 'string') return adopted;
@@ -123,6 +128,7 @@ export class ConnectionStore {
     id: string,
     reason: string,
     prepare: (former: Connection, run: Run) => Promise<UpstreamRevocation['upstream']>,
+    actor: Actor,
     judged?: Connection,
   ): Promise<Connection | undefined> {
     const revoked = await this.database.transaction(async (run) => {
@@ -131,6 +137,8 @@ export class ConnectionStore {
       if (former.status === 'revoked') return former;
       const upstream = await prepare(former, run);
       const [now] = await run<Connection>(OUTSIDE_SQL.revoke, [id, reason, upstream]);
+      if (now)
+        await this.audit.write(run, changeOf(now, actor, reason === 'uninstalled' ? reason : 'revoked'));
       return now && { ...now, former: former.status };
     });
     if (!revoked) return undefined;
@@ -144,46 +152,64 @@ export class ConnectionStore {
     id: string,
     { upstream, accessTokenRevoked }: UpstreamRevocation,
   ): Promise<Connection | undefined> {
-    const values = [id, upstream, accessTokenRevoked];
-    return (await this.database.run<Connection>(OUTSIDE_SQL.noteRevocation, values))[0];
+    return this.database.transaction(async (run) => {
+      const [row] = await run<Connection>(OUTSIDE_SQL.noteRevocation, [id, upstream, accessTokenRevoked]);
+      const ended = accessTokenRevoked ? 'token_ended' : 'grant_ended';
+      if (row && upstream === 'revoked') await this.audit.write(run, changeOf(row, BROKER, ended));
+      return row;
+    });
   }
 
   /** Undefined where there is nothing to pause: dead, revoked or paused already. */
-  async pause(id: string): Promise<Connection | undefined> {
-    const [row] = await this.database.run<Connection>(OUTSIDE_SQL.pause, [id]);
+  async pause(id: string, actor: Actor): Promise<Connection | undefined> {
+    const [row] = await this.#change(OUTSIDE_SQL.pause, [id], (paused) => changeOf(paused, actor, 'paused'));
     if (row) countMove(this.metrics, row, null);
     return row;
   }
 
   /** Undefined where it was not paused. */
-  async resume(id: string): Promise<Connection | undefined> {
-    const [row] = await this.database.run<Connection>(OUTSIDE_SQL.resume, [id]);
+  async resume(id: string, actor: Actor): Promise<Connection | undefined> {
+    const [row] = await this.#change(OUTSIDE_SQL.resume, [id], (resumed) =>
+      changeOf(resumed, actor, 'resumed'),
+    );
     if (row) countMove(this.metrics, row, 'paused');
     return row;
   }
 
   /** A token that nothing renews was refused. Undefined where this version is not the current one, or not in use. */
-  async markSuspect(id: string, version: number): Promise<Connection | undefined> {
-    const [row] = await this.database.run<Connection>(OUTSIDE_SQL.markSuspect, [id, version]);
+  async markSuspect(id: string, version: number, actor: Actor): Promise<Connection | undefined> {
+    const [row] = await this.#change(OUTSIDE_SQL.markSuspect, [id, version], (suspect) => ({
+      ...changeOf(suspect, actor, 'suspect'),
+      action: 'token:report',
+    }));
     // Once a version, and what is paused stays so.
     if (row) countMove(this.metrics, row, 'paused');
     return row;
   }
 
   /** Has all that was declared dead since then tried once more; how many those are. */
-  async revive(provider: string, since: Date): Promise<number> {
-    const [row] = await this.database.run<{ revived: number }>(OUTSIDE_SQL.revive, [provider, since]);
-    return row?.revived ?? 0;
+  async revive(provider: string, since: Date, actor: Actor): Promise<number> {
+    return this.database.transaction(async (run) => {
+      const [row] = await run<{ revived: number }>(OUTSIDE_SQL.revive, [provider, since]);
+      await this.audit.write(run, changeOfProvider(provider, actor, 'revived'));
+      return row?.revived ?? 0;
+    });
   }
 
   /** Erases the secrets of grants that have been dead for so long that nobody will revive them; how many those were. */
   async forgetDead(afterS: number): Promise<number> {
-    return (await this.database.run(OUTSIDE_SQL.forgetDead, [afterS])).length;
+    const forgotten = await this.#change(OUTSIDE_SQL.forgetDead, [afterS], (row) =>
+      changeOf(row, BROKER, 'forgotten'),
+    );
+    return forgotten.length;
   }
 
   /** Ends what nothing renews and has expired; those that it was. */
   async lapse(provider: string): Promise<Connection[]> {
-    const lapsed = await this.database.run<Connection>(OUTSIDE_SQL.lapse, [provider]);
+    if ((await this.database.run(OUTSIDE_SQL.isLapsing, [provider])).length === 0) return [];
+    const lapsed = await this.#change(OUTSIDE_SQL.lapse, [provider], (row) =>
+      changeOf(row, BROKER, 'expired'),
+    );
     for (const row of lapsed) countMove(this.metrics, row, null);
     return lapsed;
   }
@@ -197,7 +223,23 @@ export class ConnectionStore {
     await this.database.run(SQL.markReported, [id, version]);
   }
 
-  /** A seller's consent, or what a person made, may not be to be had again. */
+  /** Changes rows, and says so in the trail of each. */
+  async #change(
+    statement: Statement,
+    values: readonly unknown[],
+    eventOf: (row: Connection) => AuditEvent,
+  ): Promise<Connection[]> {
+    return this.database.transaction(async (run) => {
+      const rows = await run<Connection>(statement, values);
+      await this.audit.write(run, ...rows.map(eventOf));
+      return rows;
+    });
+  }
+
+  /**
+   * A seller's consent, or what a person made, may not be to be had again. What a failover forgot of the trail is not written
+   * again.
+   */
   #rememberAdopted(subject: Subject, kept: Connection, grant: AdoptedGrant): void {
     const { provider, companyId, locationId } = subject;
     const { id, grantVersion } = kept;

@@ -73,7 +73,7 @@ export function rotationOf({ rotateBy, now, status }: Connection): 'due' | 'over
 }
 
 /** Seconds that the token in hand still lives: Infinity where it never expires, -Infinity where there is none. */
-export function remainingSeconds(connection: Connection): number {
+export function remainingSeconds(connection: Pick<Connection, 'sealedToken' | 'expiresAt' | 'now'>): number {
   if (!connection.sealedToken) return -Infinity;
   if (!connection.expiresAt) return Infinity;
   return (connection.expiresAt.getTime() - connection.now.getTime()) / 1_000;
@@ -91,13 +91,13 @@ export function isLiving({ status, sealedGrant, sealedToken }: Connection): bool
 }
 
 /** True where the token in hand was itself reported with a 401. */
-export function isReported(connection: Connection): boolean {
+export function isReported(connection: Pick<Connection, 'tokenVersion' | 'reportedVersion'>): boolean {
   return connection.tokenVersion > 0 && connection.reportedVersion === connection.tokenVersion;
 }
 
 /** Where a sealed column of this row lies. */
 export function placeOf(
-  row: { id: string; provider: string; companyId: string },
+  row: Pick<Connection, 'id' | 'provider' | 'companyId'>,
   column: 'sealed_grant' | 'sealed_token',
 ): Place {
   return { table: 'connections', column, rowId: row.id, provider: row.provider, companyId: row.companyId };

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { Caller } from '../clients/caller.js';
+import type { Caller } from '../http/caller.js';
 import { ProviderRegistry } from '../provider/provider-registry.js';
 import type { IssuedToken, OfferedGrant, Outcome, TokenProvider } from '../provider/token-provider.js';
 import { MADE_NO_SENSE } from '../provider/verdict.js';
@@ -52,7 +52,7 @@ export class CredentialService {
   ): Promise<{ connection: Connection; created: boolean }> {
     const { grant, verify, scopes, ...rest } = offered;
     const proof = grant && verify ? await this.#prove(provider, subject, grant, caller) : null;
-    const adopted = await this.keeper.adopt(provider, subject, {
+    const outside = {
       ...rest,
       grant: grant && (() => grant),
       scopes: proof?.scopes ?? scopes,
@@ -60,7 +60,8 @@ export class CredentialService {
       mintedIn: proof?.dialect ?? null,
       // Whoever keeps a grant anew wants it renewed, unless it says otherwise.
       paused: offered.paused ?? false,
-    });
+    };
+    const adopted = await this.keeper.adopt(provider, subject, outside, caller);
     if (typeof adopted === 'string') throw keptElsewhere(offered.madeByHand);
     return adopted;
   }
@@ -86,7 +87,7 @@ export class CredentialService {
       isRefused = isRefusal(outcome);
       throw asProblem(outcome);
     } finally {
-      await (isRefused ? this.limit.refuse(proof) : this.limit.forget(proof));
+      await (isRefused ? this.limit.refuse(proof, subject, caller) : this.limit.forget(proof));
     }
   }
 }

@@ -1,6 +1,8 @@
 import { Injectable, Logger } from '@nestjs/common';
+import { AuditStore } from '../audit/audit.store.js';
 import type { Failure } from '../provider/verdict.js';
-import type { ClaimedConnection, Connection } from './connection.js';
+import type { ClaimedConnection } from './connection.js';
+import { tracedBy, type KeptRow, type Written } from './kept-row.js';
 import { LeaseStore } from './lease.store.js';
 import { RefusalStore } from './refusal.store.js';
 import {
@@ -19,6 +21,7 @@ export class FailureKeeper {
   constructor(
     private readonly leases: LeaseStore,
     private readonly refusals: RefusalStore,
+    private readonly audit: AuditStore,
   ) {}
 
   /** Undefined where the lease is somebody else's by now. Throws Problem `store_unavailable`. */
@@ -26,7 +29,7 @@ export class FailureKeeper {
     claimed: ClaimedConnection,
     failure: Failure,
     provider: ProviderTraits,
-  ): Promise<Connection | undefined> {
+  ): Promise<KeptRow | undefined> {
     const settled = settleFailure(claimed, failure, provider, Math.random);
     if (!isCountedRefusal(claimed, failure, provider)) return this.keep(claimed, settled);
     const { kept, stopped } = await this.refusals.keep(claimed, settled, holdBack(claimed, failure));
@@ -35,18 +38,24 @@ export class FailureKeeper {
         `${claimed.provider}: refused too many connections within 10 min; nobody asks it until an operator has looked: resume it, or revive what it has ended`,
       );
     }
-    return kept;
+    return this.#noteTraced(kept);
   }
 
-  async keep(claimed: ClaimedConnection, settled: FailureSettlement): Promise<Connection | undefined> {
-    return this.leases.keepFailure(claimed, settled);
+  async keep(claimed: ClaimedConnection, settled: FailureSettlement): Promise<KeptRow | undefined> {
+    return this.#noteTraced(await this.leases.keepFailure(claimed, settled));
   }
 
   /** Gives back a lease under which nothing was sent; `unknown` keeps what the holder before left open. */
   async release(
     claimed: ClaimedConnection,
     unknown: ClaimedConnection['unknownOutcome'],
-  ): Promise<Connection | undefined> {
+  ): Promise<Written | undefined> {
     return this.leases.release(claimed, unknown);
+  }
+
+  #noteTraced(row: KeptRow | undefined): KeptRow | undefined {
+    const traced = row && tracedBy(row, 'failed');
+    if (traced) this.audit.noteWritten(traced);
+    return row;
   }
 }

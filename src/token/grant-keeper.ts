@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { CredentialType, IssuedToken, OfferedToken, TokenProvider } from '../provider/token-provider.js';
+import type { Actor } from '../shared/actor.js';
 import { Clock } from '../shared/clock.js';
 import type { Subject } from '../shared/ids.js';
 import type { Secret, Sealed } from '../shared/secret.js';
@@ -7,7 +8,8 @@ import { Vault, VaultError } from '../vault/vault.js';
 import { renewAfter } from './calendar.js';
 import { isLiving, placeOf, type ClaimedConnection, type Connection } from './connection.js';
 import { ConnectionStore } from './connection.store.js';
-import type { KeptToken, NotAdopted } from './kept-grant.js';
+import type { AdoptedGrant, KeptToken, NotAdopted } from './kept-grant.js';
+import type { KeptRow } from './kept-row.js';
 import { LeaseStore } from './lease.store.js';
 import { ProviderHealth } from './provider-health.js';
 
@@ -63,7 +65,7 @@ export class GrantKeeper {
     provider: TokenProvider,
     claimed: ClaimedConnection,
     token: IssuedToken,
-  ): Promise<Connection | undefined> {
+  ): Promise<KeptRow | undefined> {
     const kept = this.#sealToken(provider, claimed, token);
     const isSame = kept.fingerprint === claimed.tokenFingerprint;
     return this.leases.keepToken(claimed, {
@@ -112,9 +114,10 @@ export class GrantKeeper {
     provider: TokenProvider,
     subject: Subject,
     outside: OutsideGrant,
+    actor: Actor,
   ): Promise<{ connection: Connection; created: boolean } | NotAdopted> {
     const { grant, credential, scopes, token, mintedIn = null } = outside;
-    const adopted = await this.store.adopt(subject, (row) => {
+    const seal = (row: Connection): AdoptedGrant | null => {
       if (outside.unlessLiving && isLiving(row)) return null;
       return {
         sealedGrant: grant && this.#sealGrant(row, grant(this.#openFormer(row))),
@@ -133,7 +136,8 @@ export class GrantKeeper {
           expiresAt: outside.expiresAt ?? null,
         },
       };
-    });
+    };
+    const adopted = await this.store.adopt(subject, seal, actor);
     if (typeof adopted !== 'string' && token && mintedIn !== null)
       await this.health.markWorking(provider, mintedIn);
     return adopted;

@@ -1,5 +1,5 @@
-import { columns, seconds, tellReplicas } from './connection-row.sql.js';
-import { FORMER, FORMER_COLUMNS } from './kept-row.js';
+import { seconds, tellReplicas } from './connection-row.sql.js';
+import { FORMER, KEPT_COLUMNS, TRACE_RENEWAL } from './kept-row.js';
 
 /** What a claim and its renewal give: under which name the statements know it, and as what. */
 const GIVEN = [
@@ -64,11 +64,16 @@ const KEEP = `kept as (
   from former join given on given.id = former.id where c.id = former.id and c.status <> 'revoked'
     and (c.lease_epoch = given.lease_epoch
       or (c.token_version = given.token_version and c.grant_version = given.grant_version))
-  returning ${columns('c')}, ${FORMER_COLUMNS})
+  returning ${KEPT_COLUMNS}),
+  ${TRACE_RENEWAL}
   ${tellReplicas('kept')}`;
 
 /** Keeps one token. Its values are $1 to $13, in the order of GIVEN. */
-export const KEEP_TOKEN = { name: 'connection_keep_token', text: `with ${ONE}, ${FORMER}, ${KEEP}` };
+export const KEEP_TOKEN = {
+  name: 'connection_keep_token',
+  text: `with ${ONE}, ${FORMER}, ${KEEP}`,
+  tells: 'connections',
+} as const;
 
 /**
  * Keeps tokens of different connections, each under its own fence. Its values are arrays, one element a row. A row that
@@ -77,4 +82,5 @@ export const KEEP_TOKEN = { name: 'connection_keep_token', text: `with ${ONE}, $
 export const KEEP_TOKENS = {
   name: 'connection_keep_tokens',
   text: `with ${MANY}, ${FORMER_UNLOCKED}, ${KEEP}`,
-};
+  tells: 'connections',
+} as const;

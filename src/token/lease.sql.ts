@@ -1,5 +1,5 @@
 import { columns, seconds, tellReplicas } from './connection-row.sql.js';
-import { FORMER, FORMER_COLUMNS } from './kept-row.js';
+import { FORMER, KEPT_COLUMNS, TRACE_FAILURE } from './kept-row.js';
 import { ASKED, room, ROOM_COLUMNS, take } from './pace.sql.js';
 
 /** What a claim writes. Should nobody come back, the lease's end is also when the schedule looks at the row again. */
@@ -162,8 +162,10 @@ export const LEASE_SQL = {
                lease_owner = null, lease_until = null, updated_at = broker_now()
              from former where c.id = former.id and c.lease_epoch = $2::bigint
                and c.token_version = $11 and c.grant_version = $12
-             returning ${columns('c')}, ${FORMER_COLUMNS})
+             returning ${KEPT_COLUMNS}),
+           ${TRACE_FAILURE}
            ${tellReplicas('kept')}`,
+    tells: 'connections',
   },
 
   /** Gives a lease back under which nothing was sent. What a former holder left unknown stays so. */
@@ -176,7 +178,8 @@ export const LEASE_SQL = {
                unknown_outcome = coalesce(c.unknown_outcome, $3),
                updated_at = broker_now()
              where c.id = $1 and c.lease_epoch = $2::bigint
-             returning ${columns('c')})
+             returning c.id, c.provider, c.status, c.token_version as "tokenVersion")
            ${tellReplicas('kept')}`,
+    tells: 'connections',
   },
 } as const;

@@ -3,11 +3,11 @@ import type { QueryResultRow } from 'pg';
 import { Database } from '../database/database.js';
 import { Problem } from '../shared/problem.js';
 import { Metrics } from '../telemetry/metrics.js';
-import { BatchedKeeps } from './batched-keeps.js';
+import { BatchedKeeps, type Fence } from './batched-keeps.js';
 import type { BegunCalls } from './calls-in-flight.js';
 import type { ClaimedConnection, Connection } from './connection.js';
 import type { KeptRenewal } from './kept-grant.js';
-import { countKept, type KeptRow } from './kept-row.js';
+import { countKept, type KeptRow, type Written } from './kept-row.js';
 import { LEASE_SQL } from './lease.sql.js';
 import { PaceStore, type Asking } from './pace.store.js';
 import { RecentWrites } from './recent-writes.js';
@@ -70,26 +70,28 @@ export class LeaseStore {
   }
 
   /** Undefined where the fence says no: somebody changed the grant, or kept a newer token, meanwhile. */
-  async keepToken(claimed: ClaimedConnection, renewal: KeptRenewal): Promise<Connection | undefined> {
-    const { id, tokenVersion, grantVersion } = claimed;
+  async keepToken(claimed: ClaimedConnection, renewal: KeptRenewal): Promise<KeptRow | undefined> {
+    const { id, leaseEpoch, tokenVersion, grantVersion } = claimed;
     const row = await this.keeps.keep(claimed, renewal);
     countKept(this.metrics, claimed, row);
     if (row) {
+      // Not the row itself, whose parts hold on to all that came with them from the database.
+      const fence: Fence = { id, leaseEpoch, tokenVersion, grantVersion };
       this.recent.remember({
         id,
         isThere: (now) =>
           !now ||
           now.grantVersion !== grantVersion ||
           now.tokenVersion > tokenVersion ||
-          (now.tokenFingerprint === renewal.fingerprint && isGrantThere(now, claimed, renewal)),
-        again: (sinceS) => this.keeps.keepAlone(claimed, { ...renewal, ageS: renewal.ageS + sinceS }),
+          (now.tokenFingerprint === renewal.fingerprint && isGrantThere(now, fence, renewal)),
+        again: (sinceS) => this.keeps.keepAlone(fence, { ...renewal, ageS: renewal.ageS + sinceS }),
       });
     }
     return row;
   }
 
   /** Undefined where the lease is somebody else's by now. */
-  async keepFailure(claimed: ClaimedConnection, settled: FailureSettlement): Promise<Connection | undefined> {
+  async keepFailure(claimed: ClaimedConnection, settled: FailureSettlement): Promise<KeptRow | undefined> {
     const values = failureValues(claimed, settled, false);
     const [row] = await this.database.run<KeptRow>(LEASE_SQL.keepFailure, values);
     countKept(this.metrics, claimed, row);
@@ -100,9 +102,9 @@ export class LeaseStore {
   async release(
     claimed: ClaimedConnection,
     unknown: ClaimedConnection['unknownOutcome'],
-  ): Promise<Connection | undefined> {
+  ): Promise<Written | undefined> {
     const values = [claimed.id, claimed.leaseEpoch, unknown];
-    const [row] = await this.database.run<Connection>(LEASE_SQL.release, values);
+    const [row] = await this.database.run<Written>(LEASE_SQL.release, values);
     if (!row) this.metrics.leaseLost(claimed.provider);
     return row;
   }
@@ -120,9 +122,9 @@ export class LeaseStore {
 }
 
 /** The same token may have come with another refresh token, which is what would be missed; unless the row has gone on since. */
-function isGrantThere(now: Connection, claimed: ClaimedConnection, { sealedGrant }: KeptRenewal): boolean {
+function isGrantThere(now: Connection, fence: Fence, { sealedGrant }: KeptRenewal): boolean {
   if (!sealedGrant || now.sealedGrant?.equals(sealedGrant)) return true;
-  return BigInt(now.leaseEpoch) > BigInt(claimed.leaseEpoch);
+  return BigInt(now.leaseEpoch) > BigInt(fence.leaseEpoch);
 }
 
 function notCertain(): Problem {

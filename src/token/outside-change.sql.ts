@@ -22,6 +22,9 @@ const ADOPT_GRANT = `
 /** The token in hand was refused, and nothing renews it. */
 const IS_REPORTED = `(c.sealed_grant is null and c.reported_version = c.token_version)`;
 
+const HAS_LAPSED = `c.provider = $1 and c.sealed_grant is null and c.expires_at is not null
+  and c.expires_at <= broker_now() and c.status in ('active', 'suspect')`;
+
 /** Null where it is to stay paused: a paused connection is claimed by nobody. */
 const unlessPaused = (time: string): string =>
   `case when coalesce($6::boolean, c.status = 'paused') then null else ${time} end`;
@@ -57,6 +60,7 @@ export const OUTSIDE_SQL = {
              where c.id = $1
              returning ${columns('c')})
            ${tellReplicas('kept')}`,
+    tells: 'connections',
   },
 
   /** Takes a grant from outside without a token: the schedule fetches one at once. */
@@ -66,6 +70,7 @@ export const OUTSIDE_SQL = {
              where c.id = $1
              returning ${columns('c')})
            ${tellReplicas('kept')}`,
+    tells: 'connections',
   },
 
   /** What the provider was told. $2 of it, $3 whether the token in other hands has ended with it. */
@@ -83,6 +88,7 @@ export const OUTSIDE_SQL = {
              where c.id = $1 and c.status in ('active', 'suspect')
              returning ${columns('c')})
            ${tellReplicas('kept')}`,
+    tells: 'connections',
   },
 
   /** Looked at at once: who knows what happened to the grant meanwhile. What it was suspected of before, it still is. */
@@ -95,6 +101,7 @@ export const OUTSIDE_SQL = {
              where c.id = $1 and c.status = 'paused'
              returning ${columns('c')})
            ${tellReplicas('kept')}`,
+    tells: 'connections',
   },
 
   /**
@@ -111,18 +118,24 @@ export const OUTSIDE_SQL = {
                and (c.expires_at is null or c.expires_at > broker_now())
              returning ${columns('c')})
            ${tellReplicas('kept')}`,
+    tells: 'connections',
   },
 
-  /** What nothing renews has come to its end. $1 provider. */
+  /** Whether anything has come to its end that nothing renews: asked at every tick. $1 provider. */
+  isLapsing: {
+    name: 'connection_is_lapsing',
+    text: `select 1 from connections c where ${HAS_LAPSED} limit 1`,
+  },
+
   lapse: {
     name: 'connection_lapse',
     text: `with kept as (
              update connections c set status = 'reauthorization_required', status_reason = 'expired',
                last_error = 'expired', updated_at = broker_now()
-             where c.provider = $1 and c.sealed_grant is null and c.expires_at is not null
-               and c.expires_at <= broker_now() and c.status in ('active', 'suspect')
+             where ${HAS_LAPSED}
              returning ${columns('c')})
            ${tellReplicas('kept')}`,
+    tells: 'connections',
   },
 
   /**
@@ -152,10 +165,13 @@ export const OUTSIDE_SQL = {
    * still tried, and stays.
    */
   forgetDead: {
-    text: `update connections set sealed_grant = null, sealed_token = null, renew_at = null, updated_at = broker_now()
-           where died_at is not null and died_at < broker_now() - ${seconds('$1')} and renew_at is null
-             and status = 'reauthorization_required' and sealed_grant is not null
-           returning id`,
+    text: `with kept as (
+             update connections c set sealed_grant = null, sealed_token = null, renew_at = null, updated_at = broker_now()
+             where c.died_at is not null and c.died_at < broker_now() - ${seconds('$1')} and c.renew_at is null
+               and c.status = 'reauthorization_required' and c.sealed_grant is not null
+             returning ${columns('c')})
+           ${tellReplicas('kept')}`,
+    tells: 'connections',
   },
 
   /** Locked, so that what was sealed is known when it is erased. */
@@ -175,5 +191,6 @@ export const OUTSIDE_SQL = {
              where c.id = $1 and c.status <> 'revoked'
              returning ${columns('c')})
            ${tellReplicas('kept')}`,
+    tells: 'connections',
   },
 } as const;

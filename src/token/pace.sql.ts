@@ -67,7 +67,9 @@ const taken = ({ column, depth, perSecond }: Bucket): string =>
 
 /** Misconfigured, or unreachable for so long that one call has to show whether it still is. */
 const IS_PROBED = `(s.status = 'misconfigured' or s.failures >= ${FAILURES_TO_CLOSE})`;
-const MAY_PROBE = `(s.status <> 'misconfigured' or not s.probe_at between broker_now() and broker_now() + interval '${PROBE_EVERY_S} seconds' or not $10 = any(s.credentials_tried))`;
+/** A probe that is further off than it can have been put is believed no more than CLOSED_UNTIL is. */
+const IS_PROBE_AHEAD = `s.probe_at between broker_now() and broker_now() + interval '${PROBE_EVERY_S + MOST_SET_BACK_S} seconds'`;
+const MAY_PROBE = `(s.status <> 'misconfigured' or not ${IS_PROBE_AHEAD} or not $10 = any(s.credentials_tried))`;
 
 /** Why nobody may ask now; null where somebody may. */
 const CLOSED = {

@@ -1,8 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
+import { AuditStore } from '../audit/audit.store.js';
 import { Database } from '../database/database.js';
+import { resourceOf } from '../http/caller.js';
+import type { Actor } from '../shared/actor.js';
 import { Clock } from '../shared/clock.js';
+import type { Subject } from '../shared/ids.js';
 import { Problem } from '../shared/problem.js';
 import { WaitingLines } from './waiting-lines.js';
 
@@ -47,6 +51,7 @@ export class ProofLimit {
   constructor(
     private readonly database: Database,
     private readonly clock: Clock,
+    private readonly audit: AuditStore,
   ) {}
 
   /** Takes a place; its id. Throws Problem `rate_limited` where refusals hold all of them. */
@@ -75,8 +80,17 @@ export class ProofLimit {
   }
 
   /** The provider refused: the place stays taken for an hour. */
-  async refuse(id: string): Promise<void> {
-    await this.database.run(REFUSE, [id]);
+  async refuse(id: string, subject: Subject, actor: Actor): Promise<void> {
+    await this.database.transaction(async (run) => {
+      await run(REFUSE, [id]);
+      await this.audit.write(run, {
+        actor,
+        action: 'connection:write',
+        outcome: 'failed',
+        resource: resourceOf(subject),
+        reason: 'credential_rejected',
+      });
+    });
   }
 
   /** The provider did not refuse: the place is free again. */

@@ -25,6 +25,8 @@ export const SQL = {
            order by provider`,
   },
 
+  lockStatus: { text: `select status from provider_states where provider = $1 for update` },
+
   worked: {
     name: 'provider_worked',
     text: `insert into provider_states as s (provider, renewal_dialect, last_success_at) values ($1, $2, broker_now())
@@ -70,7 +72,7 @@ export const SQL = {
   goOn: {
     text: `update provider_states set mass_refused_at = null, call_window = 1, refusals_counted_from = broker_now(),
              updated_at = broker_now()
-           where provider = $1 and mass_refused_at is not null`,
+           where provider = $1 and mass_refused_at is not null returning 1`,
   },
 
   /**

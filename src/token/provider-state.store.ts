@@ -1,6 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { Database } from '../database/database.js';
+import { AuditStore } from '../audit/audit.store.js';
+import { Database, type Statement } from '../database/database.js';
 import type { ProviderNews } from '../provider/observations.js';
+import { BROKER, type Actor } from '../shared/actor.js';
+import { changeOfProvider } from './connection-trail.js';
 import { PROBE_EVERY_S } from './pace.js';
 import { SQL } from './provider-state.sql.js';
 
@@ -55,7 +58,10 @@ const UNKNOWN: ObservedProvider = {
 /** What is known of providers: `provider_states` but for the pace at which they are asked. */
 @Injectable()
 export class ProviderStateStore {
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly audit: AuditStore,
+  ) {}
 
   /** Makes sure that each has a row, to lock. */
   async ensure(providers: readonly string[]): Promise<void> {
@@ -82,28 +88,37 @@ export class ProviderStateStore {
 
   /** It renewed in this dialect: it is well, and the dialect is remembered. A pause stays. */
   async markWorking(provider: string, dialect: string): Promise<void> {
-    await this.database.run(SQL.worked, [provider, dialect]);
+    await this.database.transaction(async (run) => {
+      const [former] = await run<{ status: string }>(SQL.lockStatus, [provider]);
+      await run(SQL.worked, [provider, dialect]);
+      if (former?.status === 'misconfigured')
+        await this.audit.write(run, changeOfProvider(provider, BROKER, 'recovered'));
+    });
   }
 
   /** It refuses our registration: nobody asks it until a probe tells otherwise. True where that is news. */
   async markMisconfigured(provider: string, code: string, credentialsFingerprint: string): Promise<boolean> {
     const values = [provider, code, credentialsFingerprint, PROBE_EVERY_S];
-    return (await this.database.run<{ isNews: boolean }>(SQL.misconfigured, values))[0]?.isNews === true;
+    return this.database.transaction(async (run) => {
+      const [row] = await run<{ isNews: boolean }>(SQL.misconfigured, values);
+      if (row?.isNews) await this.audit.write(run, changeOfProvider(provider, BROKER, 'misconfigured'));
+      return row?.isNews === true;
+    });
   }
 
   /** True where it was not paused before. From the next look at the gate nobody claims anything of it. */
-  async pause(provider: string): Promise<boolean> {
-    return (await this.database.run(SQL.pause, [provider])).length > 0;
+  async pause(provider: string, actor: Actor): Promise<boolean> {
+    return this.#change(SQL.pause, provider, actor, 'paused');
   }
 
   /** True where it was paused. */
-  async resume(provider: string): Promise<boolean> {
-    return (await this.database.run(SQL.resume, [provider])).length > 0;
+  async resume(provider: string, actor: Actor): Promise<boolean> {
+    return this.#change(SQL.resume, provider, actor, 'resumed');
   }
 
   /** Asks it again after mass refusals; an operator's pause stays. */
-  async goOn(provider: string): Promise<void> {
-    await this.database.run(SQL.goOn, [provider]);
+  async goOn(provider: string, actor: Actor): Promise<void> {
+    await this.#change(SQL.goOn, provider, actor, 'resumed');
   }
 
   /** Writes down what was seen of one provider; `now` is monotonic. */
@@ -125,5 +140,14 @@ export class ProviderStateStore {
   /** These client credentials are in force here: where nobody has seen them before, they are in use from now on. */
   async seeCredentials(provider: string, fingerprint: string): Promise<void> {
     await this.database.run(SQL.seeCredentials, [provider, fingerprint, CREDENTIALS_REMEMBERED]);
+  }
+
+  /** True where there was something to change. */
+  async #change(statement: Statement, provider: string, actor: Actor, reason: string): Promise<boolean> {
+    return this.database.transaction(async (run) => {
+      const isChanged = (await run(statement, [provider])).length > 0;
+      if (isChanged) await this.audit.write(run, changeOfProvider(provider, actor, reason));
+      return isChanged;
+    });
   }
 }

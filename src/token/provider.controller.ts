@@ -1,15 +1,11 @@
 import { Body, Controller, Get, HttpCode, Param, Post } from '@nestjs/common';
-import { CallerOf, Requires } from '../clients/access.js';
-import type { Caller } from '../clients/caller.js';
-import type { ProviderAnswer } from './provider-answer.js';
+import { CallerOf, Requires } from '../http/access.js';
+import { Answers } from '../http/description.js';
+import type { Caller } from '../http/caller.js';
+import { ProbedAnswer, ProviderAnswer, RevivedAnswer } from './provider-answer.js';
 import { ProviderService } from './provider.service.js';
 import { RevivalService } from './revival.service.js';
-import { readSince, ReviveShape } from './revive.js';
-
-/** A provider after a probe, and what the probe came to. */
-interface ProbedAnswer extends ProviderAnswer {
-  readonly probe: { readonly connection_id: string | null; readonly outcome: string };
-}
+import { ReviveShape } from './revive.js';
 
 @Controller('v1/providers')
 export class ProviderController {
@@ -20,6 +16,7 @@ export class ProviderController {
 
   @Get()
   @Requires('provider:admin')
+  @Answers('List the providers', { itemsOf: ProviderAnswer })
   async list(): Promise<{ items: ProviderAnswer[]; next_cursor: null }> {
     return { items: await this.providers.list(), next_cursor: null };
   }
@@ -27,6 +24,7 @@ export class ProviderController {
   @Post(':name/pause')
   @HttpCode(200)
   @Requires('provider:admin')
+  @Answers('Pause a provider', ProviderAnswer)
   async pause(@Param('name') name: string, @CallerOf() caller: Caller): Promise<ProviderAnswer> {
     return this.providers.pause(name, caller);
   }
@@ -34,6 +32,7 @@ export class ProviderController {
   @Post(':name/resume')
   @HttpCode(200)
   @Requires('provider:admin')
+  @Answers('Resume a provider', ProviderAnswer)
   async resume(@Param('name') name: string, @CallerOf() caller: Caller): Promise<ProviderAnswer> {
     return this.providers.resume(name, caller);
   }
@@ -41,20 +40,22 @@ export class ProviderController {
   @Post(':name/revive')
   @HttpCode(200)
   @Requires('provider:admin')
+  @Answers('Try dead grants once more', RevivedAnswer)
   async revive(
     @Param('name') name: string,
-    @Body() body: ReviveShape,
+    @Body() { since }: ReviveShape,
     @CallerOf() caller: Caller,
-  ): Promise<ProviderAnswer & { revived: number }> {
-    const revived = await this.revivals.revive(name, readSince(body), caller);
+  ): Promise<RevivedAnswer> {
+    const revived = await this.revivals.revive(name, new Date(since), caller);
     return { ...(await this.providers.find(name)), revived };
   }
 
   @Post(':name/probe')
   @HttpCode(200)
   @Requires('provider:admin')
-  async probe(@Param('name') name: string): Promise<ProbedAnswer> {
-    const { answer, probe } = await this.providers.probe(name);
+  @Answers('See how a provider is, by one renewal', ProbedAnswer)
+  async probe(@Param('name') name: string, @CallerOf() caller: Caller): Promise<ProbedAnswer> {
+    const { answer, probe } = await this.providers.probe(name, caller);
     return { ...answer, probe: { connection_id: probe.connectionId, outcome: probe.outcome } };
   }
 }

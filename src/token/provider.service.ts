@@ -1,9 +1,11 @@
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
-import type { Caller } from '../clients/caller.js';
+import { markFound } from '../audit/audit-event.js';
+import type { Caller } from '../http/caller.js';
 import { ProviderRegistry } from '../provider/provider-registry.js';
 import type { TokenProvider } from '../provider/token-provider.js';
 import { Problem } from '../shared/problem.js';
 import { ConnectionCensus } from './connection-census.js';
+import { allOf } from './connection-trail.js';
 import { ObservationKeeper } from './observation-keeper.js';
 import { answerProvider, type ProviderAnswer } from './provider-answer.js';
 import { ProviderProbe, type Probe } from './provider-probe.js';
@@ -48,22 +50,28 @@ export class ProviderService implements OnApplicationBootstrap {
 
   /** Nobody renews anything of it until it is resumed; tokens that live are served. Again is no error. */
   async pause(name: string, caller: Caller): Promise<ProviderAnswer> {
-    const provider = this.registry.get(name);
-    if (await this.states.pause(provider.name)) this.#logger.warn(`${name}: paused by ${caller.id}`);
+    const provider = this.#named(name, caller);
+    if (await this.states.pause(provider.name, caller)) this.#logger.warn(`${name}: paused by ${caller.id}`);
     return this.find(name);
   }
 
   /** Again is no error. */
   async resume(name: string, caller: Caller): Promise<ProviderAnswer> {
-    const provider = this.registry.get(name);
-    if (await this.states.resume(provider.name)) this.#logger.log(`${name}: resumed by ${caller.id}`);
+    const provider = this.#named(name, caller);
+    if (await this.states.resume(provider.name, caller)) this.#logger.log(`${name}: resumed by ${caller.id}`);
     return this.find(name);
   }
 
   /** Renews one connection of it now, whatever a pause says, and shows how it then stands. */
-  async probe(name: string): Promise<{ answer: ProviderAnswer; probe: Probe }> {
-    const probe = await this.probes.of(this.registry.get(name).name);
+  async probe(name: string, caller: Caller): Promise<{ answer: ProviderAnswer; probe: Probe }> {
+    const probe = await this.probes.of(this.#named(name, caller).name);
     return { answer: await this.find(name), probe };
+  }
+
+  #named(name: string, caller: Caller): TokenProvider {
+    const provider = this.registry.get(name);
+    markFound(caller, { resource: allOf(provider.name) });
+    return provider;
   }
 
   async #answer(providers: readonly TokenProvider[]): Promise<ProviderAnswer[]> {

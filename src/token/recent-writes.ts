@@ -3,6 +3,7 @@ import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common'
 import { Database } from '../database/database.js';
 import { Notifications } from '../database/notifications.js';
 import { Clock } from '../shared/clock.js';
+import { outOfPublicLane } from '../shared/lane.js';
 import { Problem } from '../shared/problem.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { columns } from './connection-row.sql.js';
@@ -77,7 +78,7 @@ export class RecentWrites implements OnApplicationBootstrap {
   isCertain(): boolean {
     if (this.clock.monotonic() >= this.#certainAt) return true;
     // Nobody else may ask the database for anything meanwhile, and so find out that it is back.
-    void this.#lookInRounds();
+    void outOfPublicLane(() => this.#lookInRounds());
     return false;
   }
 

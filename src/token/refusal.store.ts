@@ -1,8 +1,11 @@
 import { Injectable } from '@nestjs/common';
+import { AuditStore } from '../audit/audit.store.js';
 import { Database, type Run } from '../database/database.js';
+import { BROKER } from '../shared/actor.js';
 import { Problem } from '../shared/problem.js';
 import { Metrics } from '../telemetry/metrics.js';
-import type { ClaimedConnection, Connection } from './connection.js';
+import { changeOfProvider } from './connection-trail.js';
+import type { ClaimedConnection } from './connection.js';
 import { countKept, type KeptRow } from './kept-row.js';
 import { LEASE_SQL } from './lease.sql.js';
 import { failureValues } from './lease.store.js';
@@ -59,7 +62,7 @@ interface KeptRefusalRow {
 /** A refusal as it was kept. */
 export interface KeptRefusal {
   /** Undefined where the lease is somebody else's by now. */
-  readonly kept: Connection | undefined;
+  readonly kept: KeptRow | undefined;
   /** This was the one too many: the provider is stopped from here on. */
   readonly stopped: boolean;
 }
@@ -70,6 +73,7 @@ export class RefusalStore {
   constructor(
     private readonly database: Database,
     private readonly metrics: Metrics,
+    private readonly audit: AuditStore,
   ) {}
 
   /**
@@ -107,6 +111,7 @@ export class RefusalStore {
       const values = failureValues(claimed, isMass ? heldBack : settled, true);
       const [kept] = await run<KeptRow>(LEASE_SQL.keepFailure, values);
       const stopped = isMass && kept !== undefined && (await run(SQL.stop, [claimed.provider])).length > 0;
+      if (stopped) await this.audit.write(run, changeOfProvider(claimed.provider, BROKER, 'mass_refusals'));
       return { kept, stopped };
     });
   }

@@ -14,12 +14,24 @@ import { placeOf, type ClaimedConnection, type Connection } from './connection.j
 import { GrantKeeper } from './grant-keeper.js';
 import type { BegunCalls } from './calls-in-flight.js';
 import { FailureKeeper } from './failure-keeper.js';
+import type { Written } from './kept-row.js';
 import { ProviderHealth } from './provider-health.js';
 import { leaseSeconds, type Room } from './room.js';
 import { settleBeforeAsking, unknownAfter, type ProviderTraits } from './transition.js';
 
 /** Milliseconds between tries to write down an answer while the database is away. */
 const REWRITE_MS = 500;
+
+/** Is told how a renewal goes on. */
+export interface Watch {
+  /**
+   * Gets the row as it will be, where a token has come and the database is away: those who wait for it are answered from
+   * memory while it is still being written.
+   */
+  readonly serveEarly: (connection: Connection) => void;
+  /** The call is over, and all is well: its place is free while what it brought is written down. */
+  readonly answered: () => void;
+}
 
 /** A lease in hand, and what was known of the provider when it was taken. */
 export interface Claim {
@@ -49,13 +61,10 @@ export class RenewalAttempt {
   ) {}
 
   /**
-   * Renews under the lease of `claimed`, taken at `claimedAt` (monotonic). Resolves to the row as it is kept, undefined
+   * Renews under the lease of `claimed`, taken at `claimedAt` (monotonic). Resolves to what the row became, undefined
    * where the fence refused it. Never throws for what a provider does.
-   *
-   * @param serveEarly gets the row as it will be, where a token has come and the database is away: those who wait for
-   *   it are answered from memory while it is still being written
    */
-  async run(claim: Claim, serveEarly: (connection: Connection) => void): Promise<Connection | undefined> {
+  async run(claim: Claim, { serveEarly, answered }: Watch): Promise<Written | undefined> {
     const { claimed, claimedAt, room } = claim;
     const provider = this.registry.get(claimed.provider);
     const traits = traitsOf(provider);
@@ -75,7 +84,9 @@ export class RenewalAttempt {
     };
     if (outcome.kind === 'issued') {
       const { token } = outcome;
-      const write = async (): Promise<Connection | undefined> => {
+      // What a failure changes is to be known before anybody takes its place.
+      if (!room.pressed) answered();
+      const write = async (): Promise<Written | undefined> => {
         const kept = await this.keeper.keepToken(provider, claimed, token);
         await keepHealth();
         return kept;
@@ -88,7 +99,7 @@ export class RenewalAttempt {
     // Nothing was sent and nothing is known: the next holder starts as if this claim had not been.
     if (outcome.code === 'lease_ran_out')
       return this.failures.release(claimed, unknownAfter(claimed, traits));
-    const write = async (): Promise<Connection | undefined> => {
+    const write = async (): Promise<Written | undefined> => {
       await keepHealth();
       return this.failures.settle({ ...claimed, now }, outcome, traits);
     };
@@ -130,8 +141,8 @@ export class RenewalAttempt {
     provider: TokenProvider,
     claimed: ClaimedConnection,
     token: IssuedToken,
-    write: () => Promise<Connection | undefined>,
-  ): Promise<Connection | undefined> {
+    write: () => Promise<Written | undefined>,
+  ): Promise<Written | undefined> {
     this.#tellAssumed(provider, token);
     const kept = await write();
     if (!kept) {
@@ -156,10 +167,10 @@ export class RenewalAttempt {
   /** Writes until it holds: an answer that came may have spent a refresh token and must not be lost with a failed write. */
   async #written(
     claimed: ClaimedConnection,
-    write: () => Promise<Connection | undefined>,
+    write: () => Promise<Written | undefined>,
     failure?: string,
     whileAway?: () => void,
-  ): Promise<Connection | undefined> {
+  ): Promise<Written | undefined> {
     for (let waited = false; ; waited = true) {
       try {
         const kept = await write();
@@ -183,7 +194,7 @@ export class RenewalAttempt {
     }
   }
 
-  #tell(claimed: ClaimedConnection, kept: Connection | undefined, failure: string | undefined): void {
+  #tell(claimed: ClaimedConnection, kept: Written | undefined, failure: string | undefined): void {
     const subject = `${claimed.provider} ${claimed.id}`;
     if (!kept) this.#logger.warn(`${subject}: not kept, somebody else changed it meanwhile`);
     else if (failure === undefined) this.#logger.debug(`${subject}: renewed, version ${kept.tokenVersion}`);

@@ -12,6 +12,9 @@ const TICK_MS = 1_000;
 /** What an orderly stop gives the renewals that are running, unless it is told otherwise. */
 const DRAIN_MS = 25_000;
 
+/** Claims and calls go on while others are written down; no faster than that goes. In proportion to the calls at a time. */
+const MOST_UNWRITTEN = 2;
+
 /** Free slots are filled once they are this part of those in use. */
 const SHARE_TO_CLAIM = 4;
 
@@ -97,7 +100,10 @@ export class RenewalSchedule {
   async #claimFor(provider: TokenProvider, look: Look): Promise<void> {
     const { concurrency } = provider.settings;
     const running = this.renewer.countRunning(provider);
-    const slots = concurrency - running;
+    const slots = Math.min(
+      concurrency - this.renewer.countOut(provider),
+      MOST_UNWRITTEN * concurrency - running,
+    );
     // Claiming one at a time would cost as much as renewing it.
     if (slots < Math.max(1, Math.min(concurrency, running) / SHARE_TO_CLAIM)) return;
     const askedAt = this.clock.monotonic();

@@ -1,8 +1,10 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { Interval } from '@nestjs/schedule';
-import type { Caller } from '../clients/caller.js';
+import { markFound } from '../audit/audit-event.js';
+import type { Caller } from '../http/caller.js';
 import { ProviderRegistry } from '../provider/provider-registry.js';
 import { Problem } from '../shared/problem.js';
+import { allOf } from './connection-trail.js';
 import { ConnectionStore } from './connection.store.js';
 import { ProviderStateStore } from './provider-state.store.js';
 
@@ -27,8 +29,9 @@ export class RevivalService {
    */
   async revive(name: string, since: Date, caller: Caller): Promise<number> {
     const provider = this.registry.get(name);
-    const revived = await this.connections.revive(provider.name, since);
-    await this.states.goOn(provider.name);
+    markFound(caller, { resource: allOf(provider.name) });
+    const revived = await this.connections.revive(provider.name, since, caller);
+    await this.states.goOn(provider.name, caller);
     this.#logger.warn(`${name}: ${revived} dead grants are tried once more, by ${caller.id}`);
     return revived;
   }

@@ -4,6 +4,7 @@ import { Interval } from '@nestjs/schedule';
 import type { Run } from '../database/database.js';
 import { ProviderRegistry } from '../provider/provider-registry.js';
 import type { UpstreamRevocation } from '../provider/token-provider.js';
+import { BROKER, type Actor } from '../shared/actor.js';
 import { Problem } from '../shared/problem.js';
 import { Secret, type Sealed } from '../shared/secret.js';
 import { within } from '../shared/within.js';
@@ -49,12 +50,13 @@ export class RevocationService {
   ) {}
 
   /** Revokes; again is no error. Throws Problem `connection_not_found`. */
-  async revoke(id: string, reason: string): Promise<Revocation> {
+  async revoke(id: string, reason: string, actor: Actor): Promise<Revocation> {
     let owed: OwedRevocation | undefined;
-    const connection = await this.store.revoke(id, reason, async (former, run) => {
+    const owe = async (former: Connection, run: Run): Promise<UpstreamRevocation['upstream']> => {
       owed = await this.#owe(former, run);
       return owed ? 'owed' : 'unsupported';
-    });
+    };
+    const connection = await this.store.revoke(id, reason, owe, actor);
     if (!connection) throw new Problem('connection_not_found', 'There is no connection with this id.');
     if (!owed) return answer(connection);
     // A stop waits for it: the provider is being told. Whoever asked does not wait for ever.
@@ -67,7 +69,8 @@ export class RevocationService {
    * again or renewed meanwhile, or being renewed now.
    */
   async noteEnded(judged: Connection, reason: string): Promise<boolean> {
-    const revoked = await this.store.revoke(judged.id, reason, () => Promise.resolve('revoked'), judged);
+    const told = (): Promise<'revoked'> => Promise.resolve('revoked');
+    const revoked = await this.store.revoke(judged.id, reason, told, BROKER, judged);
     if (!revoked) return false;
     await this.store.noteRevocation(judged.id, { upstream: 'revoked', accessTokenRevoked: true });
     return true;

@@ -1,5 +1,6 @@
 import { MADE_NO_SENSE } from '../provider/verdict.js';
 import type { ProblemCode } from '../shared/problem.js';
+import type { TokenInHand } from './token-in-hand.js';
 import { isReported, remainingSeconds, type Connection } from './connection.js';
 
 /** What a caller asked of a token. */
@@ -35,25 +36,31 @@ const MISCONFIGURED = new Set([
 
 /** Serves, renews or refuses: the whole of what a read may come to, in the order of the contract. Pure. */
 export function judge(connection: Connection, wish: Wish): Verdict {
-  if (connection.status === 'revoked') return { kind: 'refuse', code: 'connection_revoked' };
-  const dead = connection.status === 'reauthorization_required';
-  const remaining = remainingSeconds(connection);
-  const satisfied = remaining > 0 && remaining >= wish.minTtl && !(dead && isReported(connection));
-  if (dead && !satisfied) return { kind: 'refuse', code: 'reauthorization_required' };
-
-  const missingScopes = lacking(connection.scopes, wish.scopes);
-  if (missingScopes.length > 0 && connection.tokenVersion > 0) {
-    return { kind: 'refuse', code: 'scope_missing', missingScopes };
-  }
-  const maxTtl = Math.floor((connection.renewedLifetimeS ?? Infinity) * HONOURED_PART);
-  if (remaining !== Infinity && wish.minTtl > maxTtl)
-    return { kind: 'refuse', code: 'ttl_unsatisfiable', maxTtl };
-
-  if (satisfied) return { kind: 'serve', stale: dead || connection.consecutiveFailures > 0 };
-  if (connection.sealedGrant === null) return unrenewable(remaining);
+  const verdict = judgeInHand(connection, wish);
+  if (verdict) return verdict;
+  if (connection.sealedGrant === null) return unrenewable(remainingSeconds(connection));
   if (connection.status === 'paused') return { kind: 'refuse', code: 'connection_paused' };
   if (isBackingOff(connection)) return { kind: 'refuse', code: failureProblem(connection) };
   return { kind: 'renew' };
+}
+
+/** What the token in hand comes to; undefined where it does not do, and the grant has to be looked at. */
+export function judgeInHand(token: TokenInHand, wish: Wish): Verdict | undefined {
+  if (token.status === 'revoked') return { kind: 'refuse', code: 'connection_revoked' };
+  const dead = token.status === 'reauthorization_required';
+  const remaining = remainingSeconds(token);
+  const satisfied = remaining > 0 && remaining >= wish.minTtl && !(dead && isReported(token));
+  if (dead && !satisfied) return { kind: 'refuse', code: 'reauthorization_required' };
+
+  const missingScopes = lacking(token.scopes, wish.scopes);
+  if (missingScopes.length > 0 && token.tokenVersion > 0) {
+    return { kind: 'refuse', code: 'scope_missing', missingScopes };
+  }
+  const maxTtl = Math.floor((token.renewedLifetimeS ?? Infinity) * HONOURED_PART);
+  if (remaining !== Infinity && wish.minTtl > maxTtl)
+    return { kind: 'refuse', code: 'ttl_unsatisfiable', maxTtl };
+
+  return satisfied ? { kind: 'serve', stale: dead || token.consecutiveFailures > 0 } : undefined;
 }
 
 /** A token that only a person can replace: what is left of it is what can be had. */

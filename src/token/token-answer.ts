@@ -1,31 +1,52 @@
 import { Injectable } from '@nestjs/common';
 import type { TokenProvider } from '../provider/token-provider.js';
 import type { Secret } from '../shared/secret.js';
+import {
+  Field,
+  OptionalField,
+  flag,
+  list,
+  nullable,
+  oneOf,
+  text,
+  time,
+  uuid,
+  whole,
+} from '../shared/schema.js';
 import { Vault } from '../vault/vault.js';
 import { placeOf } from './connection.js';
-import type { Served } from './token.service.js';
+import type { Served } from './served.js';
+
+class HeaderAnswer {
+  @Field(text('x-access-token')) readonly name!: string;
+  @Field(text('eyJhbGciOi…'), 'A secret.') readonly value!: string;
+}
 
 /** The 200 of a token's `GET` and of a report. */
-export interface TokenAnswer {
-  readonly access_token: string;
-  readonly token_type: string;
-  readonly header: { readonly name: string; readonly value: string };
-  /** Null where nobody has said where the tokens of this provider are good. */
-  readonly base_url: string | null;
-  readonly expires_at: string | null;
-  /** Whole seconds, rounded down. */
-  readonly expires_in: number | null;
-  readonly refresh_after: string;
-  readonly scopes: readonly string[];
-  readonly version: number;
-  readonly stale: boolean;
-  readonly warning?: string;
-  readonly provider: string;
-  readonly company_id: string;
-  readonly location_id: string | null;
-  readonly level: 'company' | 'location';
-  /** Null for a token that belongs to no connection. */
-  readonly connection_id: string | null;
+export class TokenAnswer {
+  @Field(text('eyJhbGciOi…'), 'A secret.') readonly access_token!: string;
+  @Field(text('Bearer')) readonly token_type!: string;
+  @Field(HeaderAnswer, 'Exactly what to send to the provider.') readonly header!: HeaderAnswer;
+  @Field(
+    nullable(text('https://api.provider.example')),
+    'Where to send it; null where nobody has said where the tokens of this provider are good.',
+  )
+  readonly base_url!: string | null;
+  @Field(nullable(time()), 'Null: it never expires.') readonly expires_at!: string | null;
+  @Field(nullable(whole(2_711)), 'Whole seconds, rounded down.') readonly expires_in!: number | null;
+  @Field(time('2026-11-21T23:40:00.000Z'), 'When a caller does well to ask again.')
+  readonly refresh_after!: string;
+  @Field(list(text('company/products'), 'company/products')) readonly scopes!: readonly string[];
+  @Field(whole(7, 1), 'Grows by one with every new token of the connection.') readonly version!: number;
+  @Field(flag(false), 'Not the newest that should be, but good for `min_ttl`; `warning` says why.')
+  readonly stale!: boolean;
+  @OptionalField(text('The provider is away.')) readonly warning?: string;
+  @Field(text('konnect')) readonly provider!: string;
+  @Field(text('42')) readonly company_id!: string;
+  @Field(nullable(text('7'), true)) readonly location_id!: string | null;
+  @Field(oneOf(['company', 'location'])) readonly level!: 'company' | 'location';
+  @Field(nullable(uuid()), 'Null for a token that belongs to no connection.')
+  readonly connection_id!: string | null;
 }
 
 /** What an answer is made of, wherever the token lay. Its times are by the database's clock. */
@@ -102,8 +123,7 @@ export class TokenAnswers {
  * replace at any time is asked for again soon.
  */
 function refreshAfter({ renewAt, expiresAt, now, provider }: OpenedToken): Date {
-  const soon = provider.renews ? null : askAgainAt(now);
-  const times = [renewAt, expiresAt, soon].filter((time) => time !== null);
-  if (times.length === 0) return askAgainAt(now);
-  return new Date(Math.min(...times.map((time) => time.getTime())));
+  const end = Math.min(renewAt?.getTime() ?? Infinity, expiresAt?.getTime() ?? Infinity);
+  if (provider.renews && end < Infinity) return new Date(end);
+  return new Date(Math.min(end, askAgainAt(now).getTime()));
 }

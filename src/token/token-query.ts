@@ -1,9 +1,46 @@
+import { IsIn, IsInt, IsOptional, Matches, Max, MaxLength, Min } from 'class-validator';
 import { invalid } from '../shared/problem.js';
+import { Field } from '../shared/schema.js';
 import type { Wish } from './serving.js';
 
 const DEFAULT_MIN_TTL_S = 30;
 const MOST_MIN_TTL_S = 3_600;
 const MOST_SCOPES = 100;
+const LONGEST_SCOPES = 4_096;
+const LEVELS = ['location', 'location_then_company'];
+const SCOPES = /^[\x21-\x2b\x2d-\x7e]+(,[\x21-\x2b\x2d-\x7e]+)*$/;
+
+/**
+ * The query of a token's `GET`, as it is described. It is read by `readTokenQuery`, of which the rules here are the
+ * bounds: checking classes would cost that route more than all its other work.
+ */
+export class TokenQueryShape {
+  @IsOptional()
+  @IsInt()
+  @Min(0)
+  @Max(MOST_MIN_TTL_S)
+  @Field({ default: DEFAULT_MIN_TTL_S, examples: [60] }, 'Whole seconds that the token must still live.')
+  min_ttl?: number;
+  @IsOptional()
+  @Matches(SCOPES)
+  @MaxLength(LONGEST_SCOPES)
+  @Field(
+    { examples: ['company/products,company/orders'] },
+    `At most ${MOST_SCOPES} scopes, separated by commas, all of which the token must hold.`,
+  )
+  scope?: string;
+}
+
+/** Of a location's token. */
+export class LocationTokenQueryShape extends TokenQueryShape {
+  @IsOptional()
+  @IsIn(LEVELS)
+  @Field(
+    { default: 'location' },
+    "With `location_then_company` the company's token stands in where the location has no connection of its own, and the caller may read that one.",
+  )
+  level?: string;
+}
 
 /** What the query of a token's `GET` asks for. */
 export interface TokenQuery {
@@ -34,18 +71,14 @@ function readMinTtl(value: unknown): number {
 }
 
 function readScopes(value: unknown): string[] {
-  const scopes = typeof value === 'string' && value.length <= 4_096 ? value.split(',') : [];
-  if (
-    scopes.length > 0 &&
-    scopes.length <= MOST_SCOPES &&
-    scopes.every((scope) => /^[\x21-\x7e]+$/.test(scope))
-  ) {
-    return scopes;
+  if (typeof value === 'string' && value.length <= LONGEST_SCOPES && SCOPES.test(value)) {
+    const scopes = value.split(',');
+    if (scopes.length <= MOST_SCOPES) return scopes;
   }
   throw invalid('scope', 'must be given once, as scopes separated by commas');
 }
 
 function readLevel(value: unknown): boolean {
-  if (value === 'location' || value === 'location_then_company') return value === 'location_then_company';
+  if (typeof value === 'string' && LEVELS.includes(value)) return value === 'location_then_company';
   throw invalid('level', 'must be given once, as location or location_then_company');
 }

@@ -18,6 +18,14 @@ const POLL_MS = 500;
 type Urgency = 'caller' | 'operator' | 'probe';
 const PASSES = { caller: 'nothing', operator: 'backoff', probe: 'everything' } as const;
 
+/** What came of a renewal. */
+export interface Renewed {
+  /** Written down, under the fence; false also where that has to wait. */
+  readonly isKept: boolean;
+  /** The connection as it will be, from memory, where a token has come and the database is away. */
+  readonly early?: Connection;
+}
+
 /**
  * The one door: whoever wants a newer token comes through here, and all who want one of the same connection share one
  * renewal, in this process and across replicas.
@@ -27,6 +35,8 @@ export class TokenRenewer {
   readonly #logger = new Logger('Renewal');
   readonly #flights = new Map<string, Promise<Connection | undefined>>();
   readonly #running = new Map<Promise<unknown>, string | null>();
+  /** Calls that are out, by provider. */
+  readonly #out = new Map<string, number>();
 
   constructor(
     private readonly store: ConnectionStore,
@@ -64,14 +74,16 @@ export class TokenRenewer {
     }
   }
 
-  /** Runs a renewal under a lease that was taken. Resolves early, from memory, where it cannot be written down yet. */
-  async run(claim: Claim): Promise<Connection | undefined> {
+  /** Runs a renewal under a lease that was taken. Resolves early where it cannot be written down yet. */
+  async run(claim: Claim): Promise<Renewed> {
     const { id, provider } = claim.claimed;
     return new Promise((resolve, reject) => {
-      const running = this.track(this.attempt.run(claim, resolve), provider).finally(() =>
-        this.claims.end(claim),
+      const end = this.#begin(claim);
+      const serveEarly = (early: Connection): void => resolve({ early, isKept: false });
+      const running = this.track(this.attempt.run(claim, { serveEarly, answered: end }), provider).finally(
+        end,
       );
-      running.then(resolve, reject);
+      running.then((kept) => resolve({ isKept: kept !== undefined }), reject);
       running.catch((error: unknown) =>
         this.#logger.error(`${id}: ${(error as Error | null)?.message ?? 'unknown error'}`),
       );
@@ -80,7 +92,7 @@ export class TokenRenewer {
 
   /** Gives back what was claimed and is not begun any more. */
   async giveBack(claim: Claim): Promise<void> {
-    await this.track(this.attempt.giveBack(claim)).finally(() => this.claims.end(claim));
+    await this.track(this.attempt.giveBack(claim)).finally(this.#begin(claim));
   }
 
   /** Counts work among what a stop waits for; `provider` where it takes one of a provider's slots. */
@@ -93,7 +105,12 @@ export class TokenRenewer {
     }
   }
 
-  /** Renewals that this process is running, of one provider or of all. */
+  /** Renewals of one provider whose call has not come to its end. */
+  countOut({ name }: TokenProvider): number {
+    return this.#out.get(name) ?? 0;
+  }
+
+  /** Renewals that this process is running, of one provider or of all; also those that are only still to be written down. */
   countRunning(provider?: TokenProvider): number {
     if (!provider) return this.#running.size;
     return [...this.#running.values()].filter((name) => name === provider.name).length;
@@ -108,6 +125,20 @@ export class TokenRenewer {
       if (work.length === 0 || left <= 0) return work.length;
       await within(Promise.allSettled(work), left);
     }
+  }
+
+  /** Returns what is to be called when the call is over; again does no harm. */
+  #begin(claim: Claim): () => void {
+    const { provider } = claim.claimed;
+    const count = (by: number): void => void this.#out.set(provider, (this.#out.get(provider) ?? 0) + by);
+    let isOut = true;
+    count(1);
+    return () => {
+      if (!isOut) return;
+      isOut = false;
+      count(-1);
+      this.claims.end(claim);
+    };
   }
 
   async #share(connection: Connection, wanting: number, urgency: Urgency): Promise<Connection | undefined> {
@@ -131,8 +162,8 @@ export class TokenRenewer {
       if (isFree) {
         const { claim, room } = await this.claims.one(connection, wanting, PASSES[urgency], until);
         if (claim) {
-          const kept = await this.run(claim);
-          return kept ?? this.store.findById(connection.id);
+          const { early } = await this.run(claim);
+          return early ?? this.store.findById(connection.id);
         }
         if (room?.closed) {
           const row = await this.store.findById(connection.id);

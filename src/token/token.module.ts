@@ -1,4 +1,6 @@
 import { Module } from '@nestjs/common';
+import { AuditModule } from '../audit/audit.module.js';
+import { ClientsModule } from '../clients/clients.module.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { ProviderModule } from '../provider/provider.module.js';
 import { TelemetryModule } from '../telemetry/telemetry.module.js';
@@ -35,10 +37,14 @@ import { RenewalSchedule } from './renewal-schedule.js';
 import { TokenAnswers } from './token-answer.js';
 import { TokenController } from './token.controller.js';
 import { TokenRenewer } from './token-renewer.js';
+import { DirectReads } from './direct-reads.js';
+import { ServingInHand } from './serving-in-hand.js';
+import { TokensInHand } from './tokens-in-hand.js';
 import { TokenService } from './token.service.js';
+import { TracedTokens } from './traced-tokens.js';
 
 @Module({
-  imports: [DatabaseModule, ProviderModule, TelemetryModule, VaultModule],
+  imports: [AuditModule, ClientsModule, DatabaseModule, ProviderModule, TelemetryModule, VaultModule],
   controllers: [TokenController, ConnectionController, ProviderController],
   providers: [
     RecentWrites,
@@ -58,8 +64,12 @@ import { TokenService } from './token.service.js';
     RenewalAttempt,
     TokenRenewer,
     RenewalSchedule,
+    DirectReads,
+    ServingInHand,
+    TokensInHand,
     TokenService,
     TokenAnswers,
+    TracedTokens,
     ConnectionAnswers,
     ConnectionService,
     CredentialService,

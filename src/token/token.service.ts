@@ -1,11 +1,11 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { resourceOf, type Caller } from '../clients/caller.js';
+import { resourceOf, type Caller } from '../http/caller.js';
 import { ProviderRegistry } from '../provider/provider-registry.js';
 import type { TokenProvider } from '../provider/token-provider.js';
 import type { Subject } from '../shared/ids.js';
 import { Problem, type ProblemCode, type ProblemExtensions } from '../shared/problem.js';
 import { Metrics } from '../telemetry/metrics.js';
-import { isLeased, isReported, type Connection } from './connection.js';
+import { isLeased, type Connection } from './connection.js';
 import { ConnectionStore } from './connection.store.js';
 import {
   failureProblem,
@@ -15,15 +15,9 @@ import {
   type Verdict,
   type Wish,
 } from './serving.js';
+import { mayHavePersonal, served, SUSPECT, type Served } from './served.js';
+import { ServingInHand } from './serving-in-hand.js';
 import { TokenRenewer } from './token-renewer.js';
-
-/** A connection whose token satisfies the caller. */
-export interface Served {
-  readonly connection: Connection;
-  readonly provider: TokenProvider;
-  readonly stale: boolean;
-  readonly warning: string | null;
-}
 
 /** What a refused caller is told in words; the code says the rest. */
 const DETAILS: Partial<Record<ProblemCode, string>> = {
@@ -43,8 +37,6 @@ const DETAILS: Partial<Record<ProblemCode, string>> = {
 };
 
 const PAUSED = 'The connection is paused, so this report renews nothing; resume it.';
-const SUSPECT =
-  'This token was refused with a 401 and nothing renews it; it is served until an operator keeps another.';
 
 /** Hands out tokens. A token that satisfies the caller is answered without a lock and without anything outbound. */
 @Injectable()
@@ -56,6 +48,7 @@ export class TokenService {
     private readonly store: ConnectionStore,
     private readonly renewer: TokenRenewer,
     private readonly metrics: Metrics,
+    private readonly inHand: ServingInHand,
   ) {}
 
   /**
@@ -63,11 +56,54 @@ export class TokenService {
    * own. Throws a Problem where no token satisfies the wish.
    */
   async fetch(subject: Subject, wish: Wish, orCompany: boolean, caller: Caller): Promise<Served> {
+    return this.#counted(
+      subject,
+      async (provider) =>
+        (await this.#inHand(provider, subject, wish, orCompany, caller)) ??
+        this.#serve(provider, await this.#find(subject, orCompany, caller), wish, caller),
+    );
+  }
+
+  /** As `fetch`, from memory, at once; undefined where that does not do. */
+  fetchAtOnce(subject: Subject, wish: Wish, caller: Caller): Served | undefined {
+    const provider = this.registry.get(subject.provider);
+    const served = this.inHand.serve(provider, subject, wish, caller);
+    if (served) this.metrics.tokenAnswered(provider.name, served.stale ? 'stale' : 'fresh');
+    return served;
+  }
+
+  /** As `fetch`, of a token that only needs to be handed out; undefined where it takes more. Throws Problem `store_unavailable`. */
+  async fetchInHand(
+    subject: Subject,
+    wish: Wish,
+    orCompany: boolean,
+    caller: Caller,
+  ): Promise<Served | undefined> {
+    return this.#counted(subject, (provider) => this.#inHand(provider, subject, wish, orCompany, caller));
+  }
+
+  /** From memory where that will do, else after a look at the database. */
+  async #inHand(
+    provider: TokenProvider,
+    subject: Subject,
+    wish: Wish,
+    orCompany: boolean,
+    caller: Caller,
+  ): Promise<Served | undefined> {
+    return (
+      this.inHand.serve(provider, subject, wish, caller) ??
+      this.inHand.find(provider, subject, wish, orCompany, caller)
+    );
+  }
+
+  async #counted<T extends Served | undefined>(
+    subject: Subject,
+    work: (provider: TokenProvider) => Promise<T>,
+  ): Promise<T> {
     const provider = this.registry.get(subject.provider);
     try {
-      const connection = await this.#find(subject, orCompany, caller);
-      const served = await this.#serve(provider, connection, wish, caller);
-      this.metrics.tokenAnswered(provider.name, served.stale ? 'stale' : 'fresh');
+      const served = await work(provider);
+      if (served) this.metrics.tokenAnswered(provider.name, served.stale ? 'stale' : 'fresh');
       return served;
     } catch (error) {
       this.metrics.tokenAnswered(provider.name, error instanceof Problem ? error.code : 'internal_error');
@@ -128,7 +164,7 @@ export class TokenService {
 
   /** One caller's 401 must not cut off all the others: the token is served on, and somebody has to look. */
   async #alarm(provider: TokenProvider, connection: Connection, caller: Caller): Promise<Served> {
-    const suspect = await this.store.markSuspect(connection.id, connection.tokenVersion);
+    const suspect = await this.store.markSuspect(connection.id, connection.tokenVersion, caller);
     if (suspect) {
       this.metrics.tokenSuspected(provider.name);
       this.#logger.error(
@@ -211,27 +247,6 @@ export class TokenService {
     const unasked = wider.filter((scope) => !provider.scopes.includes(scope));
     return provider.reauthorizeUrl(connection.companyId, unasked);
   }
-}
-
-function served(
-  provider: TokenProvider,
-  connection: Connection,
-  stale: boolean,
-  warning: string | null,
-): Served {
-  const reason = stale
-    ? `The last renewal failed (${connection.lastError}); this token is still valid.`
-    : isReported(connection) && !provider.renews
-      ? SUSPECT
-      : null;
-  return { connection, provider, stale, warning: warning ?? reason };
-}
-
-/** A personal token is its person's right, and no other's: it takes a permission of its own. */
-function mayHavePersonal(connection: Connection, caller: Caller): boolean {
-  return (
-    connection.credentialType !== 'personal' || caller.permits('token:read-personal', resourceOf(connection))
-  );
 }
 
 function tooSoon(connection: Connection, version: number): string | null {

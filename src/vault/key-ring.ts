@@ -22,6 +22,7 @@ export interface DataKey {
  */
 @Injectable()
 export class KeyRing implements OnModuleInit {
+  /** By the bytes of their ids: what is opened on every read names its key so. */
   readonly #keys = new Map<string, DataKey>();
   readonly #newest = new Map<KeyPurpose, DataKey>();
 
@@ -34,7 +35,7 @@ export class KeyRing implements OnModuleInit {
     const wrapped = await this.store.loadOrCreate(PURPOSES, (purpose) => this.#create(purpose));
     for (const entry of wrapped) {
       const dataKey = { id: entry.id, key: createSecretKey(this.#unwrap(entry)) };
-      this.#keys.set(entry.id, dataKey);
+      this.#keys.set(bytesOf(entry.id).toString('latin1'), dataKey);
       if (!this.#newest.has(entry.purpose)) this.#newest.set(entry.purpose, dataKey);
     }
   }
@@ -46,8 +47,8 @@ export class KeyRing implements OnModuleInit {
     return key;
   }
 
-  /** The key with this id; undefined where this process does not know it. */
-  byId(id: string): DataKey | undefined {
+  /** The key with this id, its 16 bytes in latin1; undefined where this process does not know it. */
+  byBytes(id: string): DataKey | undefined {
     return this.#keys.get(id);
   }
 
@@ -81,6 +82,11 @@ export class KeyRing implements OnModuleInit {
       `ENCRYPTION_KEYS: key "${kekId}" is not the one that this database was sealed with; give back the former bytes under that id`,
     ]);
   }
+}
+
+/** The 16 bytes of a UUID. */
+export function bytesOf(uuid: string): Buffer {
+  return Buffer.from(uuid.replaceAll('-', ''), 'hex');
 }
 
 function bindingOf(id: string, purpose: KeyPurpose): Buffer {

@@ -2,7 +2,7 @@ import { createHmac, type KeyObject } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { Secret, type Sealed } from '../shared/secret.js';
 import { decrypt, encrypt } from './envelope.js';
-import { KeyRing } from './key-ring.js';
+import { bytesOf, KeyRing } from './key-ring.js';
 
 /** Where a sealed value lies. It opens there and nowhere else: moved in SQL to another row or column, it stays shut. */
 export interface Place {
@@ -41,7 +41,7 @@ export class Vault {
   /** A few microseconds for a token. */
   seal(secret: Secret, place: Place): Sealed {
     const { id, key } = this.ring.newest('seal');
-    const header = Buffer.concat([Buffer.of(FORMAT), Buffer.from(id.replaceAll('-', ''), 'hex')]);
+    const header = Buffer.concat([Buffer.of(FORMAT), bytesOf(id)]);
     const envelope = encrypt(key, Buffer.from(secret.reveal(), 'utf8'), bindingOf(header, place));
     return Buffer.concat([header, envelope]) as Sealed;
   }
@@ -49,7 +49,7 @@ export class Vault {
   /** Throws a VaultError where the key is unknown, or the value was changed, or lies in another place. */
   open(sealed: Sealed, place: Place): Secret {
     const header = sealed.subarray(0, HEADER_BYTES);
-    const dataKey = header[0] === FORMAT ? this.ring.byId(uuidOf(header)) : undefined;
+    const dataKey = header[0] === FORMAT ? this.ring.byBytes(header.toString('latin1', 1)) : undefined;
     if (!dataKey) throw new VaultError('unknown_key', place);
     const plain = decrypt(dataKey.key, sealed.subarray(HEADER_BYTES), bindingOf(header, place));
     if (!plain) throw new VaultError('tampered', place);
@@ -66,11 +66,6 @@ export class Vault {
   signingKey(): KeyObject {
     return this.ring.newest('sign').key;
   }
-}
-
-function uuidOf(header: Buffer): string {
-  const hex = header.subarray(1).toString('hex');
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
 }
 
 function bindingOf(header: Buffer, place: Place): Buffer {

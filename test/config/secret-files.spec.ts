@@ -103,6 +103,7 @@ describe('a secret in a file', () => {
       ADMIN_KEY_FILE: file('admin', admin('a')),
       ENCRYPTION_KEYS_FILE: file('keys', first),
       FYND_API_SECRET_FILE: file('fynd', 'test-secret-f1'),
+      DATABASE_DIRECT_URL_FILE: file('direct', DATABASE_URL),
     };
     const settings = read({ ...files, FYND_API_KEY: 'extension-1' });
     const [fynd] = settings.providers;
@@ -116,8 +117,10 @@ describe('a secret in a file', () => {
         swap(files.ADMIN_KEY_FILE, `${admin('b')}\n`);
         swap(files.ENCRYPTION_KEYS_FILE, `${second},${first}`);
         swap(files.FYND_API_SECRET_FILE, 'test-secret-f2');
+        swap(files.DATABASE_DIRECT_URL_FILE, `${DATABASE_URL}2`);
       },
       () =>
+        settings.database.directUrl?.current.reveal() === `${DATABASE_URL}2` &&
         settings.adminKey?.current.reveal() === admin('b') &&
         settings.encryptionKeys.current.length === 2 &&
         fynd.apiSecret.current.reveal() === 'test-secret-f2',

@@ -40,7 +40,15 @@ describe('the settings', () => {
 
   it('need a database and keys, and take a default for everything else', () => {
     const { database, encryptionKeys, providers, ...rest } = read();
-    expect(database).toMatchObject({ ca: null, poolSize: 10, migrateOnStart: true });
+    expect(database).toEqual({
+      url: expect.anything(),
+      directUrl: null,
+      ca: null,
+      poolSize: 10,
+      migrateOnStart: true,
+      namedStatements: true,
+      notifications: true,
+    });
     expect(database.url.current.reveal()).toBe(LEAST.DATABASE_URL);
     expect(encryptionKeys.current.map(({ id }) => id)).toEqual(['k1']);
     // The portal needs nothing to be set: its tokens are made and kept by hand.
@@ -51,21 +59,26 @@ describe('the settings', () => {
       port: 8080,
       publicPort: 8081,
       opsPort: null,
+      sharePorts: false,
       tls: null,
       trustedProxies: [],
       publicUrl: 'http://127.0.0.1:8081',
       adminKey: null,
+      audit: { retentionDays: 400, stdout: false },
+      cache: { rows: 100_000, withoutDatabaseS: 300 },
+      clients: null,
       disabledProviders: [
         { name: 'fynd', missing: ['FYND_API_KEY', 'FYND_API_SECRET'] },
         { name: 'konnect', missing: ['KONNECT_BASE_URL'] },
         { name: 'connect', missing: CONNECT },
       ],
+      workloadIssuers: [],
       logLevel: 'info',
       warnings: [
         'provider "fynd" is disabled: FYND_API_KEY, FYND_API_SECRET not set',
         'provider "konnect" is disabled: KONNECT_BASE_URL not set',
         `provider "connect" is disabled: ${CONNECT.join(', ')} not set`,
-        'ADMIN_KEY is not set: nobody can call /v1',
+        'ADMIN_KEY and CLIENTS_FILE are not set: only clients that were made before can call /v1',
       ],
     });
   });
@@ -90,6 +103,8 @@ describe('the settings', () => {
       PUBLIC_URL: 'https://broker.example/tokens//',
       DATABASE_POOL: '25',
       MIGRATE_ON_START: 'false',
+      DATABASE_NAMED_STATEMENTS: 'off',
+      DATABASE_NOTIFICATIONS: 'off',
       LOG_LEVEL: 'warn',
       ADMIN_KEY,
     });
@@ -99,7 +114,7 @@ describe('the settings', () => {
       opsPort: 9090,
       trustedProxies: ['10.0.0.0/8', '::1'],
       publicUrl: 'https://broker.example/tokens',
-      database: { poolSize: 25, migrateOnStart: false },
+      database: { poolSize: 25, migrateOnStart: false, namedStatements: false, notifications: false },
       logLevel: 'warn',
     });
     expect(given.adminKey?.current.reveal()).toBe(ADMIN_KEY);
@@ -134,6 +149,18 @@ describe('the settings', () => {
     [{ DATABASE_POOL: '1' }, 'DATABASE_POOL must be at least 2'],
     [{ DATABASE_POOL: '501' }, 'DATABASE_POOL must be at most 500'],
     [{ DATABASE_POOL: 'ten' }, 'DATABASE_POOL must be a whole number'],
+    [{ DATABASE_NAMED_STATEMENTS: 'false' }, 'DATABASE_NAMED_STATEMENTS must be on or off'],
+    [{ DATABASE_NOTIFICATIONS: 'no' }, 'DATABASE_NOTIFICATIONS must be on or off'],
+    [
+      { DATABASE_NAMED_STATEMENTS: 'off' },
+      'DATABASE_NAMED_STATEMENTS=off is for a pooler, through which nobody can listen: set DATABASE_DIRECT_URL, or DATABASE_NOTIFICATIONS=off',
+    ],
+    [{ DATABASE_DIRECT_URL: 'mysql://u:p@h/d' }, DATABASE.replace('DATABASE_URL', 'DATABASE_DIRECT_URL')],
+    [{ SHARE_PORTS: 'on' }, 'SHARE_PORTS must be true or false'],
+    [
+      { SHARE_PORTS: 'true', PUBLIC_PORT: '0' },
+      'SHARE_PORTS needs a PORT and a PUBLIC_PORT of one number or off: 0 is another in each process',
+    ],
     [{ MIGRATE_ON_START: 'yes' }, 'MIGRATE_ON_START must be true or false'],
     [{ ALLOW_INSECURE_HTTP: '1' }, 'ALLOW_INSECURE_HTTP must be true or false'],
     [{ LOG_LEVEL: 'trace' }, 'LOG_LEVEL must be debug, info, warn or error'],
@@ -161,6 +188,15 @@ describe('the settings', () => {
     [{ PROVIDERS_FILE: '/nowhere/p.yaml' }, 'PROVIDERS_FILE: cannot read /nowhere/p.yaml (ENOENT)'],
   ])('refuse %j in one line', (changes, line) => {
     expect(mistakes(changes)).toEqual([line]);
+  });
+
+  it('know of a pooler by the address past it', () => {
+    const past = 'postgres://u:test-secret-pw@127.0.0.1:5433/broker';
+    const { database } = read({ DATABASE_NAMED_STATEMENTS: 'off', DATABASE_DIRECT_URL: past });
+    expect(database.directUrl?.current.reveal()).toBe(past);
+    const DATABASE_DIRECT_URL_FILE = file('past', `${past}\n`);
+    const fromFile = read({ DATABASE_NAMED_STATEMENTS: 'off', DATABASE_DIRECT_URL_FILE });
+    expect(fromFile.database.directUrl?.current.reveal()).toBe(past);
   });
 
   it('tell each file of TLS that is not there', () => {
@@ -200,7 +236,7 @@ describe('the settings', () => {
       'providers: { f: { kind: fynd-platform, base_url: "https://api.example", api_key: k, api_secret: s } }',
     );
     expect(read({ PROVIDERS_FILE, WEBHOOKS_FILE: 'w.yaml' }).warnings).toEqual([
-      'ADMIN_KEY is not set: nobody can call /v1',
+      'ADMIN_KEY and CLIENTS_FILE are not set: only clients that were made before can call /v1',
       'PUBLIC_URL is http://127.0.0.1:8081: browsers elsewhere cannot come back to it',
       'WEBHOOKS_FILE is set, but this release does not use it',
     ]);

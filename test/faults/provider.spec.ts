@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { eventually, type Json } from '../support/http.js';
+import { timeFetches } from '../support/fetch-times.js';
+import { eventually, type Answer, type Json } from '../support/http.js';
 import { audit } from '../support/faults/audit.js';
 import type { Batch } from '../support/faults/batch.js';
 import { IN_FLIGHT, IS_FULL, type Mode } from '../support/faults/modes.js';
@@ -25,6 +26,10 @@ const TROUBLES: readonly Trouble[] = [
 ];
 
 const TROUBLE_MS = 6_000;
+/** A token that is not due while others are. */
+const LIVES_ON_S = 36_000;
+/** All of them well within the time that a hanging call takes. */
+const ROUNDS = 3;
 
 (IS_FULL ? describe : describe.skip)('a provider that', () => {
   const scene = useFaultScene({ timeout: '1s' });
@@ -74,4 +79,31 @@ const TROUBLE_MS = 6_000;
     await scene.world.advance(1_760);
     await eventually(async () => (await batch.calls()).length > before);
   }
+});
+
+(IS_FULL ? describe : describe.skip)('who fetches other tokens', () => {
+  const scene = useFaultScene();
+
+  it('does not feel that a provider hangs', async () => {
+    const mode = 'grace';
+    await scene.rotate(mode);
+    const batch = await scene.batch(mode, IN_FLIGHT);
+    const other = await scene.batch(mode, 1, { livesS: LIVES_ON_S });
+    const fetchOther = (): Promise<Answer> => other.fetch(scene.survivor, other.companies[0] ?? '');
+    await timeFetches(fetchOther);
+    const before = await timeFetches(fetchOther, ROUNDS);
+    await scene.world.simulator.fault({ provider: 'oauth2', operation: 'renew', hang: true });
+    const wanted = batch.want(scene.survivor);
+    await batch.heldByProvider();
+    const beside = await timeFetches(fetchOther, ROUNDS);
+    await scene.mend();
+    await wanted;
+    await batch.settle();
+    const times = (beside.p99Ms / before.p99Ms).toFixed(2);
+    const found = await audit(scene, batch, `provider hangs: p99 of other fetches times ${times}`);
+    for (const each of [batch, other]) await each.end();
+    expect(found).toMatchObject({ lost: 0, spentAgain: 0, outOfOrder: 0, stuck: 0 });
+    // What is added is for a machine that does something else meanwhile.
+    expect(beside.p99Ms).toBeLessThan(2 * before.p99Ms + 10);
+  });
 });

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { page } from '../../src/oauth/page.js';
+import { page } from '../../src/http/page.js';
 import { Browser } from '../support/browser.js';
 import { ask } from '../support/http.js';
 import { API_KEY, API_SECRET, UI_URL, useWorld, type LocalBroker } from '../support/world.js';

@@ -2,7 +2,8 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/gl
 import { Client } from 'pg';
 import type { Sealed } from '../../src/shared/secret.js';
 import { ConnectionStore } from '../../src/token/connection.store.js';
-import type { ClaimedConnection, Connection } from '../../src/token/connection.js';
+import type { ClaimedConnection } from '../../src/token/connection.js';
+import type { KeptRow } from '../../src/token/kept-row.js';
 import type { KeptRenewal } from '../../src/token/kept-grant.js';
 import { LeaseStore } from '../../src/token/lease.store.js';
 import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
@@ -59,10 +60,7 @@ describe('renewals that are kept while another is being written', () => {
     ...changes,
   });
 
-  const keep = (
-    claimed: ClaimedConnection,
-    changes?: Partial<KeptRenewal>,
-  ): Promise<Connection | undefined> =>
+  const keep = (claimed: ClaimedConnection, changes?: Partial<KeptRenewal>): Promise<KeptRow | undefined> =>
     broker.broker.app.get(LeaseStore).keepToken(claimed, renewal(claimed.companyId, changes));
 
   /** Connections of the companies from `first`, as they are. */
@@ -79,7 +77,7 @@ describe('renewals that are kept while another is being written', () => {
   }
 
   /** Begins to keep company 1, which stays under way until `letGo`. */
-  async function slowOne(): Promise<{ letGo: () => Promise<Connection | undefined> }> {
+  async function slowOne(): Promise<{ letGo: () => Promise<KeptRow | undefined> }> {
     const [one] = await members(1, 1);
     if (!one) throw new Error('there is no first one');
     const kept = keep(one);
@@ -107,13 +105,14 @@ describe('renewals that are kept while another is being written', () => {
     }));
     const keeping = rows.map((row, index) => keep(row, changes[index]));
     await slow.letGo();
-    const kept = await Promise.all(keeping);
+    await Promise.all(keeping);
     expect(await statements()).toEqual([1, 40]);
+    const kept = await Promise.all(rows.map(({ id }) => broker.broker.app.get(ConnectionStore).findById(id)));
     kept.forEach((row, index) => {
       const [former, change] = [rows[index], changes[index]];
       const after = (seconds?: number | null): unknown =>
         typeof seconds === 'number'
-          ? expect.closeTo((row?.now.getTime() ?? 0) + (seconds - index) * 1_000, -4)
+          ? expect.closeTo((row?.lastRenewedAt?.getTime() ?? 0) + (seconds - index) * 1_000, -4)
           : undefined;
       expect({ ...row, expires: row?.expiresAt?.getTime(), renew: row?.renewAt?.getTime() }).toMatchObject({
         id: former?.id,
@@ -177,13 +176,15 @@ describe('renewals that are kept while another is being written', () => {
     const listening = new Client({ connectionString: world.databaseUrl });
     await listening.connect();
     const told = new Set<string | undefined>();
+    const rows = await members(10, 20);
     listening.on('notification', ({ payload }) => told.add(payload));
     await listening.query('listen connections');
-    const rows = await members(10, 20);
     const keeping = rows.map((row) => keep(row));
     await slow.letGo();
     await Promise.all(keeping);
-    await eventually(() => told.size === 11);
+    await eventually(() => rows.every(({ id }) => told.has(id)));
+    // And the slow one, which was kept first.
+    expect(told.size).toBe(rows.length + 1);
     await listening.end();
   });
 });

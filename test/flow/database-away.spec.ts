@@ -46,7 +46,7 @@ describe('while the database is away', () => {
 
   it('a network that swallows everything is no reason to wait for ever', async () => {
     cable.stall();
-    const refused = await read();
+    const refused = await world.api(broker, 'GET', '/v1/tokens/konnect/companies/43');
     expect([refused.status, refused.body['code']]).toEqual([503, 'store_unavailable']);
     cable.mend();
     await eventually(async () => (await read()).status === 200);

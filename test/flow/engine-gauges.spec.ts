@@ -237,7 +237,8 @@ describe('the metrics', () => {
     await world.advance(700);
     const { text } = await Scrape.of(broker);
     const labels = new Set([...text.matchAll(/(\w+)="/g)].map(([, name = '']) => name));
-    for (const name of ['provider', 'outcome', 'status', 'because', 'state', 'le']) labels.delete(name);
+    for (const name of ['provider', 'outcome', 'status', 'because', 'state', 'le', 'limit'])
+      labels.delete(name);
     expect(text).not.toContain('4242424242');
     expect(
       [...labels].filter((name) => !/^(version|major|minor|patch|type|kind|space|quantile)$/.test(name)),

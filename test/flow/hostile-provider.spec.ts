@@ -115,6 +115,7 @@ describe('only the provider fails when it', () => {
     ['a gzip of 240 MB', says(answer(200, BOMB, { 'content-encoding': 'gzip' }))],
     ['a header of 1 MB', says(`HTTP/1.1 200 OK\r\nx-note: ${MARK.repeat(60_000)}\r\n\r\n`)],
     ['10,000 headers', says(`HTTP/1.1 200 OK\r\n${`x-note: ${MARK}\r\n`.repeat(10_000)}\r\n`)],
+    ['a whole answer of 257 KB', says(answer(200, `${good()}${' '.repeat(257 * 1_024)}`))],
     ['50 MB', saysForEver(BEGUN, 'x'.repeat(MB))],
     ['chunks without end', saysForEver(CHUNKED, CHUNK)],
     ['an error without end', saysForEver('HTTP/1.0 500 No\r\n\r\n', 'x'.repeat(MB))],
@@ -158,6 +159,10 @@ describe('a token is taken', () => {
     ['with deep lists beside it', inBody(() => good({ deep: 0 }).replace('"deep":0', `"deep":${NESTED}`))],
     ['of two with one key: the last', inBody(() => `{"access_token":7,${good().slice(1)}`)],
     ['with a prototype beside it', inBody(() => `{"__proto__":{"access_token":7},${good().slice(1)}`)],
+    [
+      'before what is no HTTP',
+      says(() => Buffer.concat([answer(200, good()), Buffer.from(`${MARK}\r\n\r\n`)])),
+    ],
     ['after a few hints', says(() => `${HINT.repeat(3)}${String(answer(200, good()))}`)],
   ])('%s', (_what, act) => expectTokens(act));
 

@@ -23,14 +23,22 @@ interface Sent {
   readonly type?: string;
   readonly body?: string;
   readonly chunked?: boolean;
+  readonly key?: string;
 }
 
 /** Status and code of the answer to a request whose path is sent as it stands: fetch would tidy it up. */
-async function send({ method = 'GET', path, type, body, chunked }: Sent): Promise<[number, unknown]> {
+async function send({
+  method = 'GET',
+  path,
+  type,
+  body,
+  chunked,
+  key = ADMIN_KEY,
+}: Sent): Promise<[number, unknown]> {
   return new Promise((resolve, reject) => {
     const { hostname, port } = new URL(broker.api);
     const headers = {
-      authorization: `Bearer ${ADMIN_KEY}`,
+      authorization: `Bearer ${key}`,
       ...(type === undefined ? {} : { 'content-type': type }),
       ...(body === undefined || chunked ? {} : { 'content-length': String(Buffer.byteLength(body)) }),
     };
@@ -231,5 +239,31 @@ describe('a body', () => {
       200,
       undefined,
     ]);
+  });
+});
+
+describe('a caller who may not ask', () => {
+  it('learns nothing of what is wrong with its request', async () => {
+    const { key } = await world.client(broker, 'token:read konnect/companies/7');
+    const json = 'application/json';
+    await expectAll(
+      [
+        { method: 'POST', path: REPORT, key, type: json, body: '{' },
+        { method: 'POST', path: REPORT, key, type: 'text/plain', body: 'x' },
+        { method: 'POST', path: REPORT, key, type: json, body: `"${'x'.repeat(70_000)}"` },
+        { method: 'POST', path: REPORT, key, type: json, body: '{"version":"x"}' },
+        { method: 'PUT', path: PUT, key, type: json, body: '{"unknown":1}' },
+        { method: 'GET', path: `${TOKENS}/42?min_ttl=x`, key },
+        { method: 'POST', path: '/v1/clients', key, type: json, body: '{' },
+      ],
+      [403, 'forbidden'],
+    );
+  });
+
+  it('is told of the path before the body, since the path says whose it is', async () => {
+    const request = { method: 'POST', path: `${TOKENS}/a+b/report`, type: 'application/json', body: '{' };
+    const { body } = await world.api(broker, 'POST', `${TOKENS}/a+b/report`, { unknown: 1 });
+    expect(body).toMatchObject({ errors: [{ field: 'company_id' }] });
+    expect(await send(request)).toEqual(INVALID);
   });
 });

@@ -1,5 +1,8 @@
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ClientDirectory } from '../../src/clients/client-directory.js';
+import { hashOf, keyIdOf } from '../../src/clients/service-key.js';
 import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
+import { Cable } from '../support/cable.js';
 import { eventually } from '../support/http.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
 
@@ -56,5 +59,36 @@ describe('two replicas that want the same token', () => {
         where datname = current_database() and application_name = 'token-broker listen'`,
     );
     expect(await lag(2)).toBeLessThan(1_500);
+  });
+});
+
+describe('a replica whose channel falls silent', () => {
+  const world = useWorld();
+
+  let cable: Cable | undefined;
+
+  // Once the broker has let go of it.
+  afterAll(() => cable?.close());
+
+  it('believes nothing that it remembers of clients, until it hears again', async () => {
+    cable = new Cable(new URL(world.databaseUrl));
+    const broker = await world.local({ DATABASE_URL: await cable.open() });
+    const { key } = await world.client(broker, 'token:read konnect/companies/42');
+    const directory = broker.broker.app.get(ClientDirectory);
+    const isKnown = (): boolean => directory.knownKey(keyIdOf(key) ?? '', hashOf(key)) !== undefined;
+    expect((await world.api(broker, 'GET', '/v1/tokens/konnect/companies/42', undefined, key)).status).toBe(
+      404,
+    );
+    expect(isKnown()).toBe(true);
+    cable.stall();
+    const since = performance.now();
+    await eventually(() => !isKnown());
+    // Two and a half seconds of silence, and a beat.
+    expect(performance.now() - since).toBeLessThan(4_000);
+    cable.mend();
+    await eventually(async () => {
+      const { status } = await world.api(broker, 'GET', '/v1/tokens/konnect/companies/42', undefined, key);
+      return status === 404 && isKnown();
+    });
   });
 });

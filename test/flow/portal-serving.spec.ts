@@ -2,11 +2,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Action, Caller } from '../../src/clients/caller.js';
+import type { Action, Caller } from '../../src/http/caller.js';
 import { Problem } from '../../src/shared/problem.js';
-import { TokenService, type Served } from '../../src/token/token.service.js';
+import type { Served } from '../../src/token/served.js';
+import { TokenService } from '../../src/token/token.service.js';
 import type { Answer, Json } from '../support/http.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
+import { callerWho } from '../support/caller.js';
 
 const PROVIDERS = `
 providers:
@@ -105,10 +107,8 @@ describe('a token of the portal', () => {
 
 describe('a personal token', () => {
   /** May do everything, but what is refused by name. */
-  const without = (refused: Action, on?: string): Caller => ({
-    id: 'test',
-    permits: (action, resource) => action !== refused || (on !== undefined && resource !== on),
-  });
+  const without = (refused: Action, on?: string): Caller =>
+    callerWho((action, resource) => action !== refused || (on !== undefined && resource !== on));
   const subject = (
     companyId: string,
     locationId: string | null = null,
@@ -178,10 +178,7 @@ describe("a company's token", () => {
     await keep(`portal/companies/${company}`);
     const location = { provider: 'portal', companyId: company, locationId: 'L1' };
     const wish = { minTtl: 0, scopes: [] };
-    const caller: Caller = {
-      id: 'test',
-      permits: (_, resource) => resource === `portal/companies/${company}/locations/L1`,
-    };
+    const caller = callerWho((_, resource) => resource === `portal/companies/${company}/locations/L1`);
     const fetched = broker.broker.app.get(TokenService).fetch(location, wish, true, caller);
     await expect(fetched).rejects.toMatchObject({ code: 'connection_not_found' });
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { refusingPrivate } from '../../src/provider/upstream.js';
+import { refusingPrivate } from '../../src/provider/private-addresses.js';
 
 /** Resolves as an agent's socket would. */
 function resolve(name: string): Promise<string | undefined> {

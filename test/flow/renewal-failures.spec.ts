@@ -26,6 +26,7 @@ describe('while a provider fails', () => {
   beforeAll(async () => {
     writeFileSync(join(folder, 'providers.yaml'), PROVIDERS);
     broker = await world.local({ PROVIDERS_FILE: join(folder, 'providers.yaml') });
+    world.stopTicking(broker);
   });
 
   afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -190,7 +190,7 @@ describe('an answer that was lost', () => {
       const { claims } = await app.get(RenewalClaims).due(app.get(ProviderRegistry).get('fynd'), 1);
       if (!claims[0]?.claimed.crashed) throw new Error('the connection could not be claimed');
       const claim = { ...claims[0], claimedAt: world.clock.monotonic() - 11_000 };
-      await app.get(RenewalAttempt).run(claim, () => undefined);
+      await app.get(RenewalAttempt).run(claim, { serveEarly: () => undefined, answered: () => undefined });
       expect(await renewals()).toBe(0);
       expect(await row()).toMatchObject({ lease_owner: null, unknown_outcome: 'crash' });
     });

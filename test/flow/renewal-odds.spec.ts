@@ -76,7 +76,6 @@ describe('the engine', () => {
     expect(await world.sql('select refused from credential_proofs')).toEqual([{ refused: true }]);
   });
 
-  // The last: what the broker remembers of these rows it writes again, though a test should have emptied the table.
   it('keeps an answer although the database had become closed to it meanwhile', async () => {
     await world.install(broker, '42');
     await world.simulator.settings('fynd', { rotation: 'strict' });
@@ -103,9 +102,10 @@ describe('the engine', () => {
     expect((await reported).body).toMatchObject({ version: 2, stale: true });
     await admin.query(`alter database "${database}" allow_connections true`);
     await admin.end();
+    // Not the only row by then: those of the tests before, which the broker remembers, are written again as well.
     await eventually(async () => {
-      const [row] = await world.sql<{ token_version: number }>('select token_version from connections');
-      return row?.token_version === 2;
+      const kept = `select 1 from connections where provider = 'fynd' and company_id = '42' and token_version = 2`;
+      return (await world.sql(kept)).length === 1;
     });
   });
 });

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { escapeIdentifier } from 'pg';
 import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
 import { Crowd } from '../support/crowd.js';
 import { eventually, type Json } from '../support/http.js';
@@ -90,5 +91,17 @@ describe('a database that was restored from a backup', () => {
       paused_because: null,
       connections: { active: 1, reauthorization_required: 6 },
     });
+  });
+
+  it('is marked however long that takes, whatever limit its user has for the service', async () => {
+    const name = escapeIdentifier(new URL(world.databaseUrl).pathname.slice(1));
+    await world.sql(`
+      alter database ${name} set statement_timeout = '1s';
+      create function linger() returns trigger language plpgsql as
+        $$ begin perform pg_sleep(1.3); return null; end $$;
+      create trigger lingers before update on connections for each statement execute function linger()`);
+    const { code, output } = await afterRestore();
+    await world.sql(`drop trigger lingers on connections; alter database ${name} reset all`);
+    expect([code, output]).toEqual([0, expect.stringMatching(/^\d+ grants/)]);
   });
 });

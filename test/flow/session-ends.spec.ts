@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
+import { BROKER } from '../../src/shared/actor.js';
 import { SessionService } from '../../src/session/session.service.js';
 import type { Answer, Json } from '../support/http.js';
 import { beginSession, openSession } from '../support/sessions.js';
@@ -199,9 +200,9 @@ describe('an uninstall', () => {
     const two = await beginSession(world, broker, { companyId, userId: 'bob' });
     const { ticket } = await openSession(world, broker, { companyId, userId: 'cid' });
     const theirs = await beginSession(world, broker, { companyId: neighbour });
-    expect(await sessions.endAllOf('konnect', companyId)).toBe(0);
-    expect(await sessions.endAllOf('fynd', companyId)).toBe(3);
-    expect(await sessions.endAllOf('fynd', companyId)).toBe(0);
+    expect(await sessions.endAllOf('konnect', companyId, BROKER)).toBe(0);
+    expect(await sessions.endAllOf('fynd', companyId, BROKER)).toBe(3);
+    expect(await sessions.endAllOf('fynd', companyId, BROKER)).toBe(0);
 
     for (const { id } of [one, two]) expect(codeOf(await read(id, companyId))).toEqual(GONE);
     expect(codeOf(await world.api(broker, 'POST', '/v1/sessions', { ticket }))).toEqual(GONE);
@@ -225,8 +226,8 @@ describe('an uninstall', () => {
     expect(await sessions.livingTokensOf('konnect', companyId, 10)).toEqual([]);
 
     const [first] = living;
-    await sessions.end(first?.id ?? '');
-    await sessions.end(first?.id ?? '');
+    await sessions.end(first?.id ?? '', BROKER);
+    await sessions.end(first?.id ?? '', BROKER);
     expect(codeOf(await read(long.id, companyId))).toEqual(GONE);
     expect(await sessions.livingTokensOf('fynd', companyId, 10)).toHaveLength(2);
   });

@@ -2,8 +2,10 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AppModule } from '../../src/app.module.js';
-import type { KnownRequest } from '../../src/clients/access.js';
-import type { Caller } from '../../src/clients/caller.js';
+import { AuditFlush } from '../../src/audit/audit-flush.js';
+import type { KnownRequest } from '../../src/http/access.js';
+import type { Caller } from '../../src/http/caller.js';
+import { ClientGuard } from '../../src/clients/client.guard.js';
 import { Environment } from '../../src/config/environment.js';
 import { readSettings } from '../../src/config/settings.js';
 import { createAdapter } from '../../src/http/adapter.js';
@@ -11,7 +13,9 @@ import { Secret } from '../../src/shared/secret.js';
 import { SessionService } from '../../src/session/session.service.js';
 import { type Json } from '../support/http.js';
 import { beginSession, openSession } from '../support/sessions.js';
+import { trailOf } from '../support/trail.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
+import { callerWho } from '../support/caller.js';
 
 const world = useWorld();
 let broker: LocalBroker;
@@ -28,10 +32,7 @@ const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code;
 
 /** Somebody who may do these, each `action resource`, and nothing else. */
 function callerWith(...permissions: string[]): Caller {
-  return {
-    id: 'somebody',
-    permits: (action, resource) => permissions.includes(`${action} ${resource}`),
-  };
+  return callerWho((action, resource) => permissions.includes(`${action} ${resource}`));
 }
 
 const reader = (companyId: string): Caller => callerWith(`token:read-session fynd/companies/${companyId}`);
@@ -65,6 +66,12 @@ describe('a caller who may not read the sessions of a company', () => {
       expect(codeOf(await sessions.revoke(new Secret(id), caller).catch((error: unknown) => error))).toBe(
         'session_not_found',
       );
+    const denied = await trailOf(world, [broker], `resource = $1 and outcome = 'denied'`, [
+      `fynd/companies/${companyId}`,
+    ]);
+    expect(denied.map(({ action, reason }) => [action, reason])).toEqual(
+      others(companyId).map(() => ['token:read-session', 'forbidden']),
+    );
     expect((await sessions.revoke(new Secret(id), reader(companyId))).upstream).toBe('unsupported');
   });
 });
@@ -82,13 +89,12 @@ describe('a request, as its caller is permitted', () => {
       logger: false,
     });
     // In place of authentication, which knows one caller, who may do everything.
-    app
-      .getHttpAdapter()
-      .getInstance()
-      .addHook('onRequest', (request, _, done) => {
-        if (caller) (request as KnownRequest).caller = caller;
-        done();
-      });
+    const fastify = app.getHttpAdapter().getInstance();
+    fastify.addHook('onRequest', (request, _, done) => {
+      if (caller) (request as KnownRequest).caller = caller;
+      done();
+    });
+    app.get(ClientGuard).guard(fastify);
     await app.init();
   });
   afterAll(async () => {
@@ -96,9 +102,14 @@ describe('a request, as its caller is permitted', () => {
     environment.close();
   });
 
-  async function as(who: Caller | undefined, method: 'GET' | 'POST', url: string): Promise<[number, Json]> {
+  async function as(
+    who: Caller | undefined,
+    method: 'GET' | 'POST',
+    url: string,
+    report: object = { version: 1, status: 401 },
+  ): Promise<[number, Json]> {
     caller = who;
-    const payload = method === 'POST' ? { version: 1, status: 401 } : undefined;
+    const payload = method === 'POST' ? report : undefined;
     const answer = await app.inject({ method, url, ...(payload ? { payload } : {}) });
     return [answer.statusCode, answer.json<Json>()];
   }
@@ -115,12 +126,33 @@ describe('a request, as its caller is permitted', () => {
     expect((await as(reader(nextCompany()), 'GET', url))[0]).toBe(403);
   });
 
-  it('it is reported with token:report', async () => {
+  it('it is reported with token:report and token:read-session, since the answer is its token', async () => {
     const companyId = nextCompany();
     const { id } = await beginSession(world, broker, { companyId });
     const url = `/v1/tokens/fynd/sessions/${id}/report?company_id=${companyId}`;
     expect((await as(reader(companyId), 'POST', url))[0]).toBe(403);
-    const [status, body] = await as(callerWith(`token:report fynd/companies/${companyId}`), 'POST', url);
+    const company = `fynd/companies/${companyId}`;
+    const reporter = callerWith(
+      `token:report ${company}`,
+      `token:read-session fynd/companies/${nextCompany()}`,
+    );
+    // Also of another version, whose report does nothing and is answered with the token.
+    for (const version of [1, 2]) {
+      const [status, body] = await as(reporter, 'POST', url, { version, status: 401 });
+      expect([status, body['code'], 'access_token' in body]).toEqual([403, 'forbidden', false]);
+    }
+    expect((await as(reporter, 'POST', url, { version: 'x' }))[0]).toBe(403);
+    await app.get(AuditFlush).flush();
+    const lacking = await trailOf(world, [], `resource = $1 and outcome = 'denied'`, [company]);
+    expect(lacking.map(({ action, reason }) => [action, reason])).toEqual([
+      ['token:report', 'forbidden'],
+      ...[1, 2, 3].map(() => ['token:read-session', 'forbidden']),
+    ]);
+    // Nothing of that was taken for a report.
+    expect((await as(reader(companyId), 'GET', url.replace('/report', '')))[0]).toBe(200);
+    const both = callerWith(`token:report ${company}`, `token:read-session ${company}`);
+    expect((await as(both, 'POST', url, { version: 2, status: 401 }))[0]).toBe(200);
+    const [status, body] = await as(both, 'POST', url);
     expect([status, body['code']]).toEqual([409, 'reauthorization_required']);
     expect(body).not.toHaveProperty('authorize_url');
   });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import { ProviderRegistry } from '../../src/provider/provider-registry.js';
+import { BROKER } from '../../src/shared/actor.js';
 import { SessionService } from '../../src/session/session.service.js';
 import { Secret } from '../../src/shared/secret.js';
 import { eventually, type Answer, type Json } from '../support/http.js';
@@ -176,7 +177,7 @@ describe("a session's token", () => {
       dialect: 'online',
     };
     const provider = app.get(ProviderRegistry).get('fynd');
-    const ticket = await app.get(SessionService).open(provider, companyId, token, null);
+    const ticket = await app.get(SessionService).open(provider, companyId, token, null, BROKER);
     const { body } = await trade(ticket.reveal());
     expect(body['user']).toEqual({ id: null });
     const answer = await read(String(body['session_id']), `company_id=${companyId}`);

@@ -1,6 +1,8 @@
 import type { DataSource } from 'typeorm';
 import type { QueryResultRow } from 'pg';
 import type { SharedProviderSettings } from '../../src/config/provider-settings.js';
+import { AuditLines } from '../../src/audit/audit-lines.js';
+import { AuditStore } from '../../src/audit/audit.store.js';
 import type { Settings } from '../../src/config/settings.js';
 import { Database, type Run, type Statement } from '../../src/database/database.js';
 import { Notifications } from '../../src/database/notifications.js';
@@ -82,19 +84,21 @@ export class Engine {
   constructor(ground: Ground, providerSettings: SharedProviderSettings, grantor: Grantor) {
     const { clock, vault, metrics } = ground;
     const database = (this.database = new MortalDatabase(ground.dataSource, clock));
-    const notifications = new Notifications(ground.settings);
+    const notifications = new Notifications(ground.settings, database);
     const registry = new ProviderRegistry();
     this.provider = new AskedProvider(providerSettings, grantor);
     registry.register(this.provider);
     const recent = new RecentWrites(database, notifications, clock, metrics);
     const calls = new CallsInFlight();
-    this.states = new ProviderStateStore(database);
+    const audit = new AuditStore(database, new AuditLines(ground.settings), metrics);
+    this.states = new ProviderStateStore(database, audit);
     const pace = new PaceStore(database, calls, this.states);
-    const leases = new LeaseStore(database, pace, new BatchedKeeps(database, clock), recent, metrics);
+    const keeps = new BatchedKeeps(database, clock, audit);
+    const leases = new LeaseStore(database, pace, keeps, recent, metrics);
     const health = new ProviderHealth(this.states, pace, new ProviderObservations(clock), metrics, vault);
-    this.store = new ConnectionStore(database, recent, metrics);
+    this.store = new ConnectionStore(database, recent, metrics, audit);
     this.keeper = new GrantKeeper(this.store, leases, health, vault, clock);
-    const failures = new FailureKeeper(leases, new RefusalStore(database, metrics));
+    const failures = new FailureKeeper(leases, new RefusalStore(database, metrics, audit), audit);
     this.claims = new RenewalClaims(registry, leases, health, calls, clock);
     const attempt = new RenewalAttempt(registry, this.keeper, failures, health, clock);
     this.renewer = new TokenRenewer(this.store, attempt, this.claims, notifications, clock);

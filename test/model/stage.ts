@@ -99,8 +99,8 @@ export class Stage {
     const engine = this.engineOf(attempt.replica);
     await this.turn({ kind: 'begin', attempts: [attempt] }, async () => {
       engine.provider.next = attempt;
-      attempt.run = engine.renewer.run(attempt.claim).then((kept) => {
-        attempt.isKept = kept !== undefined;
+      attempt.run = engine.renewer.run(attempt.claim).then(({ isKept, early }) => {
+        attempt.isKept = isKept || early !== undefined;
         attempt.state = 'over';
       });
       // What is settled before it asks has asked nobody by now.

@@ -8,10 +8,11 @@ import type { Row } from './row.js';
 import { PROVIDER, Stage } from './stage.js';
 import type { Plan, Scene, Step } from './step.js';
 import { Broken } from './turn.js';
+import { callerWho } from '../support/caller.js';
 
 /** Looks at the calendar within one `live`. */
 const MOST_LOOKS = 20;
-const OPERATOR = { id: 'operator', permits: () => true };
+const OPERATOR = callerWho(() => true);
 const HONEST: Plan = { reaction: 'honest', life: 86_400, retryAfter: null, until: 'kept' };
 
 /** What happens to one provider and three replicas that renew from it, told step by step. */
@@ -192,6 +193,7 @@ export class Story {
           unlessLiving,
           ...(paused === null ? {} : { paused }),
         },
+        OPERATOR,
       ),
     );
   }
@@ -203,13 +205,13 @@ export class Story {
     await this.stage.turn(
       { kind: 'outside', change, company: isOfAll ? undefined : row.company },
       async () => {
-        if (change === 'pause') await store.pause(row.id);
-        if (change === 'resume') await store.resume(row.id);
+        if (change === 'pause') await store.pause(row.id, OPERATOR);
+        if (change === 'resume') await store.resume(row.id, OPERATOR);
         if (change === 'revoke')
-          await store.revoke(row.id, 'revoked_by_operator', () => Promise.resolve('unsupported'));
+          await store.revoke(row.id, 'revoked_by_operator', () => Promise.resolve('unsupported'), OPERATOR);
         if (change === 'withdraw' && row.grant !== null) this.stage.grantor.end(row.grant);
-        if (change === 'pause_provider') await states.pause(PROVIDER);
-        if (change === 'resume_provider') await states.resume(PROVIDER);
+        if (change === 'pause_provider') await states.pause(PROVIDER, OPERATOR);
+        if (change === 'resume_provider') await states.resume(PROVIDER, OPERATOR);
         if (change === 'revive') await revival.revive(PROVIDER, new Date(row.now - 3_600_000), OPERATOR);
       },
     );

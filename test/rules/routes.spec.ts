@@ -3,8 +3,8 @@ import { Controller, Get, Module, RequestMethod, type DynamicModule } from '@nes
 import { NestFactory, ModulesContainer } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AppModule } from '../../src/app.module.js';
-import { PUBLIC, Public, REQUIRES, REQUIRES_ON_FOUND } from '../../src/clients/access.js';
-import { Authentication } from '../../src/clients/authentication.js';
+import { notesOfHandler, Public } from '../../src/http/access.js';
+import { guardRequests } from '../../src/broker.js';
 import { Environment } from '../../src/config/environment.js';
 import { readSettings } from '../../src/config/settings.js';
 import { createAdapter } from '../../src/http/adapter.js';
@@ -15,13 +15,11 @@ type Route = readonly [method: string, path: string, rule: string];
 
 /** What is told about a route: what a caller must be permitted, or that anybody may, or that nobody has thought of it. */
 function ruleOf(handler: object): string {
-  const action: unknown = Reflect.getMetadata(REQUIRES, handler);
-  const onFound: unknown = Reflect.getMetadata(REQUIRES_ON_FOUND, handler);
-  const isPublic = Reflect.getMetadata(PUBLIC, handler) !== undefined;
+  const { requires, requiresOnFound, isPublicSince } = notesOfHandler(handler);
   const rules = [
-    ...(typeof action === 'string' ? [action] : []),
-    ...(typeof onFound === 'string' ? [`${onFound} on what is found`] : []),
-    ...(isPublic ? ['public'] : []),
+    ...(requires ? [requires.join(' and ')] : []),
+    ...(requiresOnFound ? [`${requiresOnFound} on what is found`] : []),
+    ...(isPublicSince ? ['public'] : []),
   ];
   return rules.length === 1 ? (rules[0] ?? '') : 'NO RULE';
 }
@@ -52,6 +50,13 @@ function routesOf(modules: ModulesContainer): Route[] {
   });
 }
 
+interface Operation {
+  readonly operationId: string;
+  readonly summary: string;
+  readonly 'x-permission'?: string;
+  readonly responses: Readonly<Record<string, object>>;
+}
+
 const byPath = ([m1, p1]: Route, [m2, p2]: Route): number => (`${p1} ${m1}` < `${p2} ${m2}` ? -1 : 1);
 
 const TOKENS = '/v1/tokens/:provider/companies/:companyId';
@@ -60,6 +65,10 @@ const CONNECTIONS = '/v1/connections/:provider/companies/:companyId';
 
 /** All that the broker answers, and who may ask for it. A new route belongs here before it belongs anywhere. */
 const EXPECTED: Route[] = [
+  ['GET', '/docs', 'public'],
+  ['GET', '/docs/start.js', 'public'],
+  ['GET', '/docs/swagger-ui-bundle.js', 'public'],
+  ['GET', '/docs/swagger-ui.css', 'public'],
   ['GET', '/fp/auth', 'public'],
   ['POST', '/fp/auto_install', 'public'],
   ['GET', '/fp/install', 'public'],
@@ -70,19 +79,26 @@ const EXPECTED: Route[] = [
   ['GET', '/metrics', 'public'],
   ['GET', '/oauth/:provider/authorize', 'public'],
   ['GET', '/oauth/:provider/callback', 'public'],
-  ['GET', '/v1/connections', 'connection:read'],
-  ['GET', '/v1/connections/:connectionId', 'connection:read'],
-  ['DELETE', '/v1/connections/:connectionId', 'connection:write'],
-  ['POST', '/v1/connections/:connectionId/renew', 'connection:renew'],
-  ['POST', '/v1/connections/:connectionId/pause', 'connection:write'],
-  ['POST', '/v1/connections/:connectionId/resume', 'connection:write'],
+  ['GET', '/openapi.json', 'public'],
+  ['GET', '/v1/audit-events', 'audit:read'],
+  ['GET', '/v1/audit-events/exposure', 'audit:read'],
+  ['GET', '/v1/clients', 'client:admin'],
+  ['POST', '/v1/clients', 'client:admin'],
+  ['DELETE', '/v1/clients/:clientId', 'client:admin'],
+  ['POST', '/v1/clients/:clientId/rotate', 'client:admin'],
+  ['GET', '/v1/connections', 'connection:read on what is found'],
+  ['GET', '/v1/connections/:connectionId', 'connection:read on what is found'],
+  ['DELETE', '/v1/connections/:connectionId', 'connection:write on what is found'],
+  ['POST', '/v1/connections/:connectionId/renew', 'connection:renew on what is found'],
+  ['POST', '/v1/connections/:connectionId/pause', 'connection:write on what is found'],
+  ['POST', '/v1/connections/:connectionId/resume', 'connection:write on what is found'],
   ['POST', `${CONNECTIONS}/authorize-link`, 'connection:write'],
   ['PUT', CONNECTIONS, 'connection:write'],
   ['PUT', `${CONNECTIONS}/locations/:locationId`, 'connection:write'],
   ['POST', '/v1/sessions', 'token:read-session on what is found'],
   ['DELETE', '/v1/sessions/:sessionId', 'token:read-session on what is found'],
   ['GET', SESSION_TOKEN, 'token:read-session'],
-  ['POST', `${SESSION_TOKEN}/report`, 'token:report'],
+  ['POST', `${SESSION_TOKEN}/report`, 'token:report and token:read-session'],
   ['GET', '/v1/providers', 'provider:admin'],
   ['POST', '/v1/providers/:name/pause', 'provider:admin'],
   ['POST', '/v1/providers/:name/probe', 'provider:admin'],
@@ -138,6 +154,33 @@ describe('the routes', () => {
     expect(verbs).toHaveLength(EXPECTED.length + gets);
   });
 
+  it('are all described: what each is for, what it answers, and what it takes', async () => {
+    const { body } = await ask('GET', `${broker.api}/openapi.json`);
+    const described = Object.entries(body['paths'] as Record<string, Record<string, Operation>>).flatMap(
+      ([path, operations]) =>
+        Object.entries(operations).map(([method, operation]) => ({ method, path, ...operation })),
+    );
+    const asTold = ([method, path, rule]: Route): Route => [
+      method,
+      path.replace(
+        /:(\w+)/g,
+        (_, name: string) => `{${name.replace(/[A-Z]/g, (it) => `_${it.toLowerCase()}`)}}`,
+      ),
+      rule.replace(/ on what is found$/, ''),
+    ];
+    expect(
+      described
+        .map((it): Route => [it.method.toUpperCase(), it.path, it['x-permission'] ?? 'public'])
+        .sort(byPath),
+    ).toEqual(EXPECTED.map(asTold).sort(byPath));
+    const isSuccess = (status: string): boolean => /^[23]/.test(status);
+    const lacking = described.filter(
+      ({ summary, responses }) => summary === '' || !Object.keys(responses).some(isSuccess),
+    );
+    expect(lacking.map(({ operationId }) => operationId)).toEqual([]);
+    expect(new Set(described.map(({ operationId }) => operationId)).size).toBe(described.length);
+  });
+
   it('under /v1 are answered to nobody without a key, and on the public port to nobody at all', async () => {
     for (const [method, path] of EXPECTED) {
       const url = path.replace(/:\w+/g, '1');
@@ -176,7 +219,7 @@ describe('the routes', () => {
       createAdapter([]),
       { bodyParser: false, logger: false },
     );
-    app.get(Authentication).guard(app.getHttpAdapter().getInstance());
+    guardRequests(app);
     await app.init();
     const found = routesOf(app.get(ModulesContainer)).filter(([, path]) => path.startsWith('/v1/forgotten'));
     expect(found).toEqual([

@@ -7,6 +7,7 @@ export class Cable {
   readonly #swallowed = new Set<Socket>();
   #isCut = false;
   #isSwallowing = false;
+  #isDeaf = false;
 
   constructor(private target: URL) {}
 
@@ -35,6 +36,11 @@ export class Cable {
   /** Accepts who connects from here on, and passes nothing on of what they send. */
   swallow(): void {
     this.#isSwallowing = true;
+  }
+
+  /** Passes on what a PostgreSQL answers, and nothing that it says by itself to somebody who is quiet: no notification. */
+  deafen(): void {
+    this.#isDeaf = true;
   }
 
   /** Who connects from here on comes to another server. */
@@ -67,6 +73,7 @@ export class Cable {
       from.on('error', () => undefined).on('close', () => (this.#sockets.delete(from), to.destroy()));
       from.pipe(to);
     }
+    if (this.#isDeaf) deafen(onward, socket);
     if (this.#isCut) socket.destroy();
   }
 
@@ -75,4 +82,12 @@ export class Cable {
     socket.on('error', () => undefined).on('close', () => this.#sockets.delete(socket));
     socket.once('data', () => this.#swallowed.add(socket)).resume();
   }
+}
+
+/** The first byte of a NotificationResponse. */
+const NOTIFICATION = 0x41;
+
+function deafen(from: Socket, to: Socket): void {
+  from.unpipe(to);
+  from.on('data', (chunk: Buffer) => chunk[0] !== NOTIFICATION && to.write(chunk)).resume();
 }

@@ -38,8 +38,9 @@ export async function ask(
 /** A port that nobody has just now. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    // Below those that systems give to outgoing connections: one of those could take it before it is used.
-    const port = 10_000 + randomInt(22_000);
+    // Below those that systems give to outgoing connections: one of those could take it before it is used. And above
+    // 10080, the last of the ports that `fetch` refuses to ask.
+    const port = 11_000 + randomInt(21_000);
     const server = createServer();
     const isFree = await new Promise<boolean>((resolve) => {
       server.once('error', () => resolve(false));

@@ -1,6 +1,7 @@
 import { ProviderRegistry } from '../../src/provider/provider-registry.js';
 import type { IssuedToken } from '../../src/provider/token-provider.js';
 import { SessionService } from '../../src/session/session.service.js';
+import { BROKER } from '../../src/shared/actor.js';
 import { Secret } from '../../src/shared/secret.js';
 import type { Json } from './http.js';
 import { API_KEY, API_SECRET, type LocalBroker, type World } from './world.js';
@@ -53,6 +54,7 @@ export async function openSession(world: World, local: LocalBroker, opening: Ope
       companyId,
       token,
       String((body['current_user'] as Json)['_id']),
+      BROKER,
     );
   return { ticket: ticket.reveal(), token: token.accessToken.reveal() };
 }

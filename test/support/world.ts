@@ -1,10 +1,13 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach } from '@jest/globals';
+import { SchedulerRegistry } from '@nestjs/schedule';
 import { Client, type QueryResultRow } from 'pg';
 import { type RunningSimulator, startSimulator } from '../../simulator/simulator.js';
+import { AuditFlush } from '../../src/audit/audit-flush.js';
 import { type Broker, startBroker } from '../../src/broker.js';
 import { Environment } from '../../src/config/environment.js';
 import { readSettings } from '../../src/config/settings.js';
+import { Notifications } from '../../src/database/notifications.js';
 import { ProviderRegistry } from '../../src/provider/provider-registry.js';
 import { ObservationKeeper } from '../../src/token/observation-keeper.js';
 import { PaceStore } from '../../src/token/pace.store.js';
@@ -22,6 +25,8 @@ export const ADMIN_KEY = `test-secret-admin-${randomBytes(24).toString('hex')}`;
 export const API_KEY = 'extension-1';
 export const API_SECRET = 'test-secret-api-secret';
 export const UI_URL = 'https://extension.example/app';
+
+const CHANGES_CONNECTIONS = /^\s*(update|delete|truncate|insert)\b[^;]*\bconnections\b/i;
 
 /** A broker in this process, with the world's clock. */
 export interface LocalBroker {
@@ -42,6 +47,7 @@ export class World {
   readonly #locals: LocalBroker[] = [];
   readonly #replicas: Replica[] = [];
   #aheadS = 0;
+  #isInTransaction = false;
 
   /** @param makeDatabase where not in the PostgreSQL that all test files share */
   async open(makeDatabase = createTestDatabase): Promise<void> {
@@ -127,14 +133,41 @@ export class World {
         .get(ProviderRegistry)
         .all()
         .map(({ name }) => app.get(PaceStore).tellEnded(name));
-      await Promise.allSettled([app.get(ObservationKeeper).write(), ...told]);
+      await Promise.allSettled([app.get(ObservationKeeper).write(), app.get(AuditFlush).flush(), ...told]);
     }
     return dumpAsText(this.databaseUrl);
   }
 
+  /** A statement of whoever has the database. Replicas are told of connections that it changes, as nobody else would. */
   async sql<Row extends QueryResultRow>(text: string, values: unknown[] = []): Promise<Row[]> {
     const client = this.#client ?? (await this.#connect());
-    return (await client.query<Row>(text, values)).rows;
+    if (/^\s*(begin|commit|rollback)\b/i.test(text)) this.#isInTransaction = /^\s*begin/i.test(text);
+    if (!CHANGES_CONNECTIONS.test(text)) return (await client.query<Row>(text, values)).rows;
+    const { rows: before } = await client.query<{ id: string }>('select id from connections limit 1000');
+    const { rows } = await client.query<Row>(text, values);
+    await this.#tell(
+      client,
+      before.map(({ id }) => id),
+    );
+    return rows;
+  }
+
+  /** Resolves when the brokers of this process have heard it, where they hear anything. */
+  async #tell(client: Client, ids: readonly string[]): Promise<void> {
+    const last = randomUUID();
+    const heard = this.#locals
+      .map(({ broker }) => broker.app.get(Notifications))
+      .filter((notifications) => notifications.isLive())
+      .map(
+        (notifications) =>
+          new Promise<void>((resolve) => {
+            notifications.onChange('connections', (id) => id === last && resolve());
+            notifications.onLost(resolve);
+          }),
+      );
+    await client.query(`select pg_notify('connections', id) from unnest($1::text[]) id`, [[...ids, last]]);
+    // Within a transaction nobody hears anything before its end.
+    if (!this.#isInTransaction) await Promise.all(heard);
   }
 
   /** A database that was stopped is connected to again by whoever next asks it something. */
@@ -154,6 +187,18 @@ export class World {
       `create or replace function broker_now() returns timestamptz language sql stable parallel safe
        as $$ select statement_timestamp() + interval '${this.#aheadS} seconds' $$`,
     );
+    // What a process has read before goes by its own clock, which goes on at its usual pace there.
+    if (this.#replicas.length > 0)
+      await this.sql('update connections set updated_at = updated_at where false');
+  }
+
+  /**
+   * From now on the schedule looks only where a test lets it: of a look that is under way when the time leaps, the lease
+   * runs out before anything is sent, and a probe that is spent so is missed.
+   */
+  stopTicking({ broker }: LocalBroker): void {
+    const intervals = broker.app.get(SchedulerRegistry);
+    for (const name of intervals.getIntervals()) intervals.deleteInterval(name);
   }
 
   /** Lets the schedule look, and all that it begins end. */
@@ -167,9 +212,24 @@ export class World {
     await eventually(() => app.get(TokenRenewer).countRunning() === 0);
   }
 
-  /** A call of the internal API with the admin key. */
-  async api(broker: { api: string }, method: string, path: string, body?: unknown): Promise<Answer> {
-    return ask(method, `${broker.api}${path}`, { authorization: `Bearer ${ADMIN_KEY}` }, body);
+  /** A call of the internal API, with the admin key unless another is given. */
+  async api(
+    broker: { api: string },
+    method: string,
+    path: string,
+    body?: unknown,
+    key = ADMIN_KEY,
+  ): Promise<Answer> {
+    return ask(method, `${broker.api}${path}`, { authorization: `Bearer ${key}` }, body);
+  }
+
+  /** Makes a client who may do these, each `action resource`; its answer holds the key. */
+  async client(broker: { api: string }, ...permissions: string[]): Promise<{ id: string; key: string }> {
+    const { body } = await this.api(broker, 'POST', '/v1/clients', {
+      name: permissions[0] ?? 'nobody',
+      permissions: permissions.map((it) => ({ action: it.split(' ')[0], resource: it.split(' ')[1] })),
+    });
+    return body as { id: string; key: string };
   }
 
   /** A seller installs the extension, through the simulator's consent; where the browser ended up. */

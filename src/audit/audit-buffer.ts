@@ -1,0 +1,138 @@
+import { Injectable } from '@nestjs/common';
+import { Clock } from '../shared/clock.js';
+import { Problem } from '../shared/problem.js';
+import { Metrics } from '../telemetry/metrics.js';
+import { markTraced, type AuditEvent, type AuditRow } from './audit-event.js';
+import { AuditLines } from './audit-lines.js';
+import { BufferBound } from './buffer-bound.js';
+import { BufferedEvent } from './buffered-event.js';
+import { ReadFolds } from './read-folds.js';
+
+/** Seconds after which somebody who was refused may try again. */
+const RETRY_AFTER_S = 5;
+const MINUTE_MS = 60_000;
+/** How long what was written and has counted on waits until it is written again, unless its minute is over before. */
+const COUNT_EVERY_MS = 10_000;
+
+/** An event as it is to be written; it may have counted on by the time that it is. */
+export interface Pending {
+  readonly row: AuditRow;
+  readonly buffered: BufferedEvent;
+}
+
+/**
+ * What was read and what was refused, until it is written. Reads are folded per caller, token, address and minute; a
+ * permission that was refused stands alone. What does not fit is refused: nothing is handed out without a trace. On the
+ * way of every token: what folds into an event that is there costs less than a microsecond.
+ */
+@Injectable()
+export class AuditBuffer {
+  /** Those of this minute into which reads are folded. */
+  readonly #folds = new ReadFolds();
+  /** Those that were never written, and those that have counted on since. */
+  readonly #waiting = new Set<BufferedEvent>();
+  #minute = NaN;
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly bound: BufferBound,
+    private readonly lines: AuditLines,
+    private readonly metrics: Metrics,
+  ) {}
+
+  /** Events of which something waits to be written, be it only how often. */
+  get length(): number {
+    return this.#waiting.size;
+  }
+
+  /** Notes what is about to be answered. Throws Problem `store_unavailable` where there is no room for it. */
+  note(event: AuditEvent): void {
+    if (this.#add(event)) return;
+    this.metrics.refusedUnaudited();
+    // Nothing comes of this request, so that nothing more is to be noted of it.
+    markTraced(event.actor);
+    throw new Problem(
+      'store_unavailable',
+      'Too much of the audit trail waits to be written, of all callers or of this one, and nothing is answered without it; try again shortly.',
+      { retry_after: RETRY_AFTER_S },
+    );
+  }
+
+  /** Notes what has been done already; where there is no room, that is counted, since nothing can be refused any more. */
+  noteAnswered(event: AuditEvent): void {
+    if (!this.#add(event)) this.metrics.refusedUnaudited();
+  }
+
+  /** All that was never written, and of what counts on what is due; `isLast`: all of that, too. */
+  pending(isLast: boolean): Pending[] {
+    const due = isLast ? Infinity : this.clock.monotonic() - COUNT_EVERY_MS;
+    return [...this.#waiting]
+      .filter(({ writtenAt, isOver }) => isOver || writtenAt <= due)
+      .map((buffered) => ({ buffered, row: buffered.row }));
+  }
+
+  /** These are written, as they were. */
+  settle(written: readonly Pending[]): void {
+    const now = this.clock.monotonic();
+    for (const { buffered, row } of written) {
+      if (buffered.written === 0) {
+        this.metrics.auditWritten(1);
+        this.bound.giveBack(row.actor.id);
+      }
+      buffered.written = row.count;
+      buffered.writtenAt = now;
+      if (buffered.isWritten) this.#waiting.delete(buffered);
+      if (buffered.told === 0 || buffered.isOver) this.#tell(buffered);
+    }
+    this.metrics.auditWaiting(this.bound.waiting);
+  }
+
+  /** Folds nothing more into what was folded, once the minute is over or `isLast`. */
+  endMinute(isLast = false, now = this.clock.now().getTime()): void {
+    const minute = Math.floor(now / MINUTE_MS);
+    if (minute === this.#minute && !isLast) return;
+    this.#minute = minute;
+    for (const buffered of this.#folds.drain()) {
+      buffered.isOver = true;
+      if (buffered.isWritten) this.#tell(buffered);
+    }
+  }
+
+  /** False where there is no room for it. */
+  #add(event: AuditEvent): boolean {
+    const now = this.clock.now().getTime();
+    this.endMinute(false, now);
+    const folded = this.#folds.find(event);
+    if (folded) {
+      if (folded.isWritten) this.#waiting.add(folded);
+      folded.countOn(now);
+    } else {
+      if (!this.bound.hasRoomFor(event.actor.id)) return false;
+      this.#begin(event, now);
+    }
+    markTraced(event.actor);
+    return true;
+  }
+
+  #begin(event: AuditEvent, now: number): void {
+    const buffered = new BufferedEvent(event, now);
+    this.bound.take(event.actor.id);
+    this.#waiting.add(buffered);
+    this.metrics.auditWaiting(this.bound.waiting);
+    // Each that was denied stands alone.
+    if (event.outcome === 'denied') {
+      buffered.isOver = true;
+      return;
+    }
+    // However many different tokens are read within a minute, memory is bounded: some have two events then.
+    if (this.#folds.size >= this.bound.rows) this.endMinute(true, now);
+    this.#folds.add(buffered);
+  }
+
+  /** Once at its beginning, and once more at the end where it has counted on: by its id, the second takes the place of the first. */
+  #tell(buffered: BufferedEvent): void {
+    if (buffered.told === buffered.count) return;
+    buffered.told = buffered.count;
+    this.lines.tell(buffered.row);
+  }
+}

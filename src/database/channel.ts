@@ -1,0 +1,3 @@
+/** What the replicas tell each other of: that a row changed, by its id. */
+export const CHANNELS = ['connections', 'clients'] as const;
+export type Channel = (typeof CHANNELS)[number];

@@ -1,0 +1,25 @@
+import type { Actor } from '../shared/actor.js';
+import type { Subject } from '../shared/ids.js';
+import { EVERYTHING, type Action, type Permissions } from '../shared/permission.js';
+
+export type { Action } from '../shared/permission.js';
+
+/** Whoever sent a request, once it has proven to be that. */
+export interface Caller extends Actor {
+  /** May it do this to the resource (`konnect/companies/42`; `**` for what has none)? */
+  permits(action: Action, resource: string): boolean;
+  /** All that it holds. */
+  readonly permissions: Permissions;
+}
+
+/** How permissions name a company or a location; `**` is for what is about neither. */
+export function resourceOf(subject: Subject | undefined): string {
+  if (!subject) return EVERYTHING;
+  const company = `${subject.provider}/companies/${subject.companyId}`;
+  return subject.locationId === null ? company : `${company}/locations/${subject.locationId}`;
+}
+
+/** Whoever sits before a browser, or sends what only its signature vouches for: nobody knows more than where it came from. */
+export function sellerOf({ ip, id }: { readonly ip: string; readonly id: string }): Actor {
+  return { id: 'seller', keyId: null, sourceIp: ip, requestId: id };
+}

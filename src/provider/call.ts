@@ -1,0 +1,102 @@
+import { request as httpRequest, type Agent, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import type { AxiosAdapter, AxiosResponse, InternalAxiosRequestConfig, RawAxiosResponseHeaders } from 'axios';
+import type { Clock } from '../shared/clock.js';
+import { PrivateAddressError } from './private-addresses.js';
+import type { FailureCode } from './token-provider.js';
+
+/** Ended by us: its time was up, or it was more than is read. */
+class TimedOut extends Error {}
+class TooLarge extends Error {}
+
+/**
+ * One request to a provider and its whole answer, as axios' adapter, over an agent that uses no connection twice. It knows
+ * how far it came, which tells what a failure means; the adapter that comes with axios does not say, and needs twice
+ * the time of the rest of a renewal.
+ *
+ * It reads no more than `mostBytes`, of which everything counts, hints and headers too; and it ends after `timeout`.
+ */
+export class Call {
+  /** Monotonic milliseconds at which the head of the answer was there. */
+  answeredAt = NaN;
+  /** A connection stood, its certificate believed: nothing is sent before that. */
+  #wasConnected = false;
+  #bytes = 0;
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly mostBytes: number,
+  ) {}
+
+  readonly adapter: AxiosAdapter = (config) =>
+    new Promise((resolve, reject) => this.#send(config, resolve, reject));
+
+  /** What went wrong, and whether the provider may have acted upon the request all the same. */
+  explain(error: unknown): { code: FailureCode; mayHaveActed: boolean } {
+    if (error instanceof PrivateAddressError) return { code: 'private_address', mayHaveActed: false };
+    return { code: this.#failureOf(error), mayHaveActed: this.#wasConnected };
+  }
+
+  #send(
+    config: InternalAxiosRequestConfig,
+    resolve: (response: AxiosResponse<Buffer>) => void,
+    reject: (error: Error) => void,
+  ): void {
+    const url = new URL(config.url ?? '');
+    const isTls = url.protocol === 'https:';
+    const request = (isTls ? httpsRequest : httpRequest)(url, {
+      method: config.method?.toUpperCase() ?? 'GET',
+      headers: config.headers.toJSON(),
+      agent: (isTls ? config.httpsAgent : config.httpAgent) as Agent,
+    });
+    const timer = setTimeout(() => fail(new TimedOut()), config.timeout);
+    // Rejects by itself: a request that Node has ended already, as it does after a 101, tells nobody that it is destroyed.
+    const fail = (error: Error): void => {
+      clearTimeout(timer);
+      reject(error);
+      request.destroy();
+    };
+    // An answer that has begun says by itself how it ends, and what comes after it takes nothing of it back.
+    request.on('error', (error) => {
+      if (!this.#wasAnswered) fail(error);
+    });
+    request.on('socket', (socket) => {
+      socket.once(isTls ? 'secureConnect' : 'connect', () => (this.#wasConnected = true));
+      socket.on('data', (chunk: Buffer) => {
+        this.#bytes += chunk.length;
+        if (this.#bytes > this.mostBytes) fail(new TooLarge());
+      });
+    });
+    request.on('response', (answer) => {
+      this.answeredAt = this.clock.monotonic();
+      const chunks: Buffer[] = [];
+      answer.on('error', fail);
+      answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+      answer.on('end', () => {
+        clearTimeout(timer);
+        resolve({ ...headOf(answer), data: Buffer.concat(chunks), config, request });
+      });
+    });
+    request.end(config.data as string | undefined);
+  }
+
+  get #wasAnswered(): boolean {
+    return !Number.isNaN(this.answeredAt);
+  }
+
+  #failureOf(error: unknown): FailureCode {
+    const { code = '' } = error as { code?: string };
+    // Node ends the head of an answer at 16 KB.
+    if (error instanceof TooLarge || /^(ERR_BUFFER_TOO_LARGE|HPE_HEADER_OVERFLOW)$/.test(code))
+      return 'answer_too_large';
+    if (error instanceof TimedOut || code === 'ETIMEDOUT') return 'timed_out';
+    if (!this.#wasConnected) return 'not_reached';
+    // What began as an answer and was none, or none to the end; HPE_ stands before the codes of Node's parser.
+    return this.#wasAnswered || code.startsWith('HPE_') ? 'malformed_answer' : 'connection_lost';
+  }
+}
+
+function headOf(answer: IncomingMessage): Pick<AxiosResponse, 'status' | 'statusText' | 'headers'> {
+  const { statusCode = 0, statusMessage = '', headers } = answer;
+  return { status: statusCode, statusText: statusMessage, headers: headers as RawAxiosResponseHeaders };
+}

@@ -1,0 +1,177 @@
+import { request as send } from 'node:http';
+import { afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { AuditFlush } from '../../src/audit/audit-flush.js';
+import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
+import { type Json } from '../support/http.js';
+import { ADMIN_KEY, useWorld, type LocalBroker } from '../support/world.js';
+
+const world = useWorld();
+let broker: LocalBroker;
+let keys: Record<string, string>;
+
+beforeAll(async () => {
+  broker = await world.local({ TRUSTED_PROXIES: '10.0.0.1' });
+  await broker.broker.app.get(RenewalSchedule).stop();
+  for (const path of ['42', '42/locations/7', '43']) await world.keepKonnect(broker, path);
+  await world.install(broker, '42');
+  const portal = { token: 'test-secret-personal', token_type: 'personal', scopes: [], expires_at: null };
+  await world.api(broker, 'PUT', '/v1/connections/portal/companies/42', portal);
+  const keyOf = async (...may: string[]): Promise<string> => (await world.client(broker, ...may)).key;
+  keys = {
+    all: ADMIN_KEY,
+    company: await keyOf('token:read */companies/42'),
+    below: await keyOf('token:read konnect/companies/42/**'),
+    other: await keyOf('token:read konnect/companies/43'),
+    unknown: `tbk_0123456789abcdef_${'x'.repeat(43)}`,
+  };
+  for (const key of Object.values(keys)) await ask('konnect/companies/42', key);
+});
+
+const routing = (): jest.SpiedFunction<() => void> =>
+  jest.spyOn(
+    broker.broker.app.getHttpAdapter().getInstance() as unknown as { routing: () => void },
+    'routing',
+  );
+afterEach(() => void jest.restoreAllMocks());
+
+interface Told {
+  readonly status: number;
+  readonly headers: Json;
+  readonly body: Json;
+}
+
+/** A read, as it stands; without the headers that tell the time, and what differs from one answer to the next. */
+function ask(path: string, key: string | undefined, headers: Record<string, string> = {}): Promise<Told> {
+  return new Promise((resolve, reject) => {
+    const { hostname, port } = new URL(broker.api);
+    const authorization = key === undefined ? {} : { authorization: `Bearer ${key}` };
+    const sent = send(
+      { hostname, port, path: `/v1/tokens/${path}`, agent: false, headers: { ...authorization, ...headers } },
+      (response) => {
+        let text = '';
+        response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+        response.on('end', () => {
+          const headers = { ...response.headers };
+          const body = JSON.parse(text) as Json;
+          expect([typeof headers.date, typeof headers['x-request-id']]).toEqual(['string', 'string']);
+          for (const name of ['date', 'x-request-id', 'ratelimit', 'content-length']) delete headers[name];
+          for (const name of ['request_id', 'expires_in', 'refresh_after', 'authorize_url'])
+            body[name] &&= typeof body[name];
+          resolve({ status: response.statusCode ?? 0, headers, body });
+        });
+      },
+    );
+    sent.on('error', reject);
+    sent.end();
+  });
+}
+
+/** Which is all that keeps a read from the short way. */
+const LONG = { 'content-length': '0' };
+
+const PATHS = [
+  'konnect/companies/42',
+  'konnect/companies/42?min_ttl=60',
+  'konnect/companies/42?min_ttl=3241',
+  'konnect/companies/42?min_ttl=x',
+  'konnect/companies/42?min_ttl=60&min_ttl=60',
+  'konnect/companies/42?min_ttl=%36%30',
+  'konnect/companies/42?scope=a,b',
+  'konnect/companies/42?scope=a%2Cb',
+  'konnect/companies/42?level=location',
+  `konnect/companies/42?${'&'.repeat(1_001)}min_ttl=3600`,
+  `konnect/companies/42?${'&'.repeat(300)}min_ttl=3600`,
+  'konnect/companies/42?unknown=1',
+  'konnect/companies/42?__proto__=1',
+  'konnect/companies/42?',
+  'konnect/companies/42/',
+  'konnect/companies//42',
+  'konnect/companies/..',
+  'konnect/companies/44',
+  'konnect/companies/42/locations/7',
+  'konnect/companies/42/locations/7?level=location_then_company',
+  'konnect/companies/42/locations/8',
+  'konnect/companies/42/locations/8?level=location_then_company',
+  'konnect/companies/42/locations/8?level=company',
+  'konnect/companies/43',
+  'fynd/companies/42',
+  'fynd/companies/42?scope=company/products',
+  'fynd/companies/42?scope=company/products&min_ttl=1',
+  'fynd/companies/42?scope=company/secrets',
+  'portal/companies/42',
+  'nothing/companies/42',
+  'konnect/companies/42?location?level=location_then_company',
+  `konnect/companies/${'x'.repeat(65)}`,
+];
+
+describe('the short way', () => {
+  it.each(['all', 'company', 'below', 'other', 'unknown', 'none'])(
+    'answers as the long one does, to whoever may do this: %s',
+    async (who) => {
+      const calls = routing();
+      for (const path of PATHS) {
+        const short = await ask(path, keys[who]);
+        const long = await ask(path, keys[who], LONG);
+        expect([path, short]).toEqual([path, long]);
+        // Nothing but a token is answered on it.
+        const longWays = calls.mock.calls.length;
+        const isShort = short.status === 200;
+        expect([path, longWays]).toEqual([path, isShort ? 1 : 2]);
+        calls.mockClear();
+      }
+    },
+  );
+
+  it('is taken by nothing that is unusual', async () => {
+    const calls = routing();
+    const unusual: Record<string, string>[] = [
+      { 'x-forwarded-for': '192.0.2.1' },
+      { expect: '100-continue' },
+      { 'transfer-encoding': 'chunked' },
+      LONG,
+    ];
+    expect((await ask('konnect/companies/%34%32', ADMIN_KEY)).status).toBe(200);
+    expect(calls.mock.calls.length).toBe(1);
+    calls.mockClear();
+    for (const headers of unusual) {
+      const { status } = await ask('konnect/companies/42', ADMIN_KEY, headers);
+      expect([headers, status, calls.mock.calls.length]).toEqual([headers, 200, 1]);
+      calls.mockClear();
+    }
+  });
+
+  it('leaves the same trace, and gives a request its id', async () => {
+    await world.advance(120);
+    const both = ['short-way', 'long-way'];
+    for (const [n, id] of both.entries())
+      await ask('konnect/companies/42/locations/8?level=location_then_company', keys['below'], {
+        'x-request-id': id,
+        ...(n === 0 ? {} : LONG),
+      });
+    await ask('konnect/companies/42/locations/8?level=location_then_company', keys['all'], {
+      'x-request-id': 'short-way-of-all',
+    });
+    await broker.broker.app.get(AuditFlush).flush();
+    const rows = await world.sql<Json>(
+      `select action, outcome, resource, token_version, count, request_id from audit_events
+        where at > broker_now() - interval '1 minute' and resource = 'konnect/companies/42' order by at`,
+    );
+    expect(rows).toEqual([
+      {
+        action: 'token:read',
+        outcome: 'allowed',
+        resource: 'konnect/companies/42',
+        token_version: 1,
+        count: 1,
+        request_id: 'short-way-of-all',
+      },
+    ]);
+  });
+
+  it('counts towards the limit of its caller, and what is one too many is refused on the long way', async () => {
+    const { CallerLimits } = await import('../../src/clients/caller-limits.js');
+    const counted = jest.spyOn(broker.broker.app.get(CallerLimits), 'count');
+    await ask('konnect/companies/42', keys['company']);
+    expect(counted).toHaveBeenCalledTimes(1);
+  });
+});
