@@ -12,11 +12,10 @@ const PATIENCE_MS = 30_000;
 
 /** Renewals in a broker, for as long as something else is measured. */
 export class RenewalsBeside {
-  /** A second, while it was measured; one a round. */
+  /** A second, from when they were due until the measurement was over; one a round. */
   readonly rates: number[] = [];
   #client: Client | undefined;
   #made = 0;
-  #renewedBefore = 0;
   #begun = { renewed: 0, at: 0 };
 
   /** @param seconds for which there is to be work */
@@ -28,15 +27,14 @@ export class RenewalsBeside {
 
   /** Resolves when they have begun. */
   async begin(): Promise<void> {
-    this.#renewedBefore = await this.#renewed();
     const due = Array.from({ length: this.#due }, (_, index) =>
       String(1 + ((this.#made + index) % this.readable.count)),
     );
     this.#made += due.length;
     this.#client ??= await open(this.readable.surroundings.databaseUrl);
+    this.#begun = { renewed: await this.#renewed(), at: performance.now() };
     await this.#client.query(MAKE_DUE, [PROVIDER, due]);
     await this.#until((renewed) => renewed > 0);
-    this.#begun = { renewed: await this.#renewed(), at: performance.now() };
   }
 
   /** Resolves when none is left. */
@@ -60,7 +58,7 @@ export class RenewalsBeside {
 
   async #until(isDone: (renewed: number) => boolean): Promise<void> {
     const until = performance.now() + PATIENCE_MS;
-    while (!isDone((await this.#renewed()) - this.#renewedBefore)) {
+    while (!isDone((await this.#renewed()) - this.#begun.renewed)) {
       if (performance.now() > until) throw new Error('the renewals beside the reads stand still');
       await sleep(LOOKS_EVERY_MS);
     }

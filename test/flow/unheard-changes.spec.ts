@@ -16,7 +16,7 @@ it('what a replica changes is known there although it hears nothing', async () =
   const asks = (as?: string): Promise<Answer> =>
     world.api(deaf, 'GET', '/v1/tokens/konnect/companies/42', undefined, as);
   for (const as of [undefined, key]) expect((await asks(as)).status).toBe(200);
-  cable.stall();
+  cable.deafen();
   await world.api(deaf, 'DELETE', `/v1/clients/${id}`);
   expect((await asks(key)).status).toBe(401);
   await world.api(deaf, 'DELETE', `/v1/connections/${String(body['id'])}`);

@@ -5,6 +5,8 @@ export class Cable {
   readonly #server: Server = createServer((socket) => this.#carry(socket));
   readonly #sockets = new Set<Socket>();
   readonly #swallowed = new Set<Socket>();
+  /** Towards whom each connection of ours to the server passes on what that says. */
+  readonly #answersOf = new Map<Socket, Socket>();
   #isCut = false;
   #isSwallowing = false;
   #isDeaf = false;
@@ -41,6 +43,7 @@ export class Cable {
   /** Passes on what a PostgreSQL answers, and nothing that it says by itself to somebody who is quiet: no notification. */
   deafen(): void {
     this.#isDeaf = true;
+    for (const [onward, socket] of this.#answersOf) deafen(onward, socket);
   }
 
   /** Who connects from here on comes to another server. */
@@ -73,6 +76,8 @@ export class Cable {
       from.on('error', () => undefined).on('close', () => (this.#sockets.delete(from), to.destroy()));
       from.pipe(to);
     }
+    this.#answersOf.set(onward, socket);
+    onward.on('close', () => this.#answersOf.delete(onward));
     if (this.#isDeaf) deafen(onward, socket);
     if (this.#isCut) socket.destroy();
   }
