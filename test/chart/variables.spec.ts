@@ -26,14 +26,14 @@ function variablesOfTheSource(): string[] {
   ];
 }
 
-/** The first column of the README's table. */
-function variablesOfTheReadme(): string[] {
-  const rows = readFileSync('README.md', 'utf8').match(/^\| `[A-Z][^|]*\|/gm) ?? [];
+/** The first column of the table in docs/configuration.md. */
+function variablesOfTheDocument(): string[] {
+  const rows = readFileSync('docs/configuration.md', 'utf8').match(/^\| `[A-Z][^|]*\|/gm) ?? [];
   return rows.flatMap((row) => [...row.matchAll(/`([A-Z][A-Z0-9_]+)`/g)].map(([, name = '']) => name));
 }
 
 describe('every variable of the configuration', () => {
-  const all = [...new Set([...variablesOfTheSource(), ...variablesOfTheReadme()])].sort();
+  const all = [...new Set([...variablesOfTheSource(), ...variablesOfTheDocument()])].sort();
   let set: Record<string, string>;
 
   beforeAll(async () => {
