@@ -11,7 +11,7 @@ import { Crowd } from '../support/crowd.js';
 import { eventually, type Json } from '../support/http.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
 
-const PROGRAM = fileURLToPath(new URL('../../dist/cli/after-restore.js', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 describe('a database that was restored from a backup', () => {
   const world = useWorld();
@@ -39,7 +39,7 @@ describe('a database that was restored from a backup', () => {
 
   /** The command as an operator runs it. */
   async function afterRestore(): Promise<{ code: unknown; output: string }> {
-    const child = spawn(process.execPath, [PROGRAM], {
+    const child = spawn(process.execPath, [PROGRAM, 'after-restore'], {
       env: { PATH: process.env['PATH'], DATABASE_URL: world.databaseUrl },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

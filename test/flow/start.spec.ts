@@ -21,16 +21,19 @@ import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
 import { Replica, type Ended } from '../support/replica.js';
 import { ADMIN_KEY, useWorld } from '../support/world.js';
 
-const MIGRATE = fileURLToPath(new URL('../../dist/cli/migrate.js', import.meta.url));
+const COMMANDS = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const STEPS = readdirSync(new URL('../../migrations/', import.meta.url)).length;
 
 /** Whoever migrates a database, or waits until another has. */
 const MIGRATING = `select 1 from pg_stat_activity
   where datname = $1 and application_name = 'token-broker migrate'`;
 
-/** Runs another program of ours to its end, in `cwd`. */
-async function run(program: string, env: NodeJS.ProcessEnv, cwd?: string): Promise<Ended> {
-  const child = spawn(process.execPath, [program], { env: { PATH: process.env['PATH'], ...env }, cwd });
+/** Runs a command of ours to its end, in `cwd`. */
+async function run(command: string[], env: NodeJS.ProcessEnv, cwd?: string): Promise<Ended> {
+  const child = spawn(process.execPath, [COMMANDS, ...command], {
+    env: { PATH: process.env['PATH'], ...env },
+    cwd,
+  });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
@@ -214,7 +217,7 @@ describe('the start', () => {
         create function linger() returns event_trigger language plpgsql as
           $$ begin if nextval('indexes') = 1 then perform pg_sleep(1.3); end if; end $$;
         create event trigger lingers on ddl_command_start when tag in ('CREATE INDEX') execute function linger()`);
-      const { code, output } = await run(MIGRATE, { DATABASE_URL: empty.url });
+      const { code, output } = await run(['migrate'], { DATABASE_URL: empty.url });
       await client.query(`drop event trigger lingers; alter database ${name} reset all`);
       expect([code, output.match(/migrated: /g)?.length]).toEqual([0, STEPS]);
     });
@@ -222,8 +225,8 @@ describe('the start', () => {
     it('is prepared by the program that migrates alone, from any folder, and again without harm', async () => {
       await clear();
       const [first, second] = [
-        await run(MIGRATE, { DATABASE_URL: empty.url }, folder),
-        await run(MIGRATE, { DATABASE_URL: empty.url }, folder),
+        await run(['migrate'], { DATABASE_URL: empty.url }, folder),
+        await run(['migrate'], { DATABASE_URL: empty.url }, folder),
       ];
       expect([first.code, second]).toEqual([0, { code: 0, output: 'nothing to migrate\n' }]);
       expect(first.output.match(/^migrated: [a-z0-9-]+\d{13}$/gm)).toHaveLength(STEPS);
@@ -233,10 +236,25 @@ describe('the start', () => {
 
   it('of migrations alone ends with 78 and one line where it is not told a good database', async () => {
     for (const DATABASE_URL of [undefined, 'not a url test-secret']) {
-      const { code, output } = await run(MIGRATE, { ...(DATABASE_URL && { DATABASE_URL }) });
+      const { code, output } = await run(['migrate'], { ...(DATABASE_URL && { DATABASE_URL }) });
       expect(code).toBe(78);
       expect(output).toMatch(/^token-broker: DATABASE_URL [^\n]+\n$/);
       expect(output).not.toContain('test-secret');
     }
+  });
+
+  it('of the command line names what there is, and ends with 1 where a command is none', async () => {
+    const help = await run(['--help'], {});
+    expect(help.code).toBe(0);
+    for (const name of ['migrate', 'after-restore'])
+      expect(help.output).toMatch(new RegExp(`^  ${name} `, 'm'));
+    expect(await run(['migrat'], {})).toEqual({
+      code: 1,
+      output: expect.stringMatching(/^token-broker: unknown command 'migrat'\n\(Did you mean migrate\?\)/),
+    });
+    expect(await run(['migrate', 'twice'], {})).toEqual({
+      code: 1,
+      output: expect.stringMatching(/^token-broker: too many arguments/),
+    });
   });
 });

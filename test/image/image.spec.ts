@@ -123,7 +123,7 @@ describe('the image', () => {
       OPS_PORT: String(await freePort()),
     };
     const environment = { ...world.environment({ NODE_ENV: undefined }), ...ports };
-    const migrated = image.run({ DATABASE_URL: world.databaseUrl }, ['dist/cli/migrate.js']);
+    const migrated = image.run({ DATABASE_URL: world.databaseUrl }, ['dist/cli/main.js', 'migrate']);
     started.push(migrated);
     expect(await migrated.ended()).toEqual({ code: 0, output: 'nothing to migrate\n' });
     const broker = image.run(environment);
