@@ -6,13 +6,24 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts
 COPY . .
-RUN npm run build && rm -rf dist/simulator dist/bench && npm run --silent sbom > sbom.json
+# The simulator is no part of the service; docker-compose.yml runs it beside.
+RUN npm run build && mv dist/simulator simulator/dist && rm -rf dist/bench && npm run --silent sbom > sbom.json
 
 FROM node:24-slim AS packages
 WORKDIR /app
 COPY package.json package-lock.json ./
 # What is optional is a PostgreSQL and a Node: a container has its own Node, and its database elsewhere.
 RUN npm ci --omit=dev --omit=optional --ignore-scripts
+
+FROM node:24-slim AS simulator
+WORKDIR /app
+COPY --from=build /app/package.json ./
+COPY --from=packages /app/node_modules node_modules
+COPY --from=build /app/simulator/dist dist/simulator
+USER 1000:1000
+EXPOSE 8090
+ENTRYPOINT ["node"]
+CMD ["dist/simulator/main.js"]
 
 FROM node:24-slim
 # Health and metrics have a port to themselves, in plain http even where PORT speaks TLS.

@@ -19,8 +19,8 @@ import { ADMIN_KEY, useWorld, type LocalBroker } from '../support/world.js';
 const RUNS = Number(process.env['FUZZ_RUNS'] ?? 350);
 const SEED = Number(process.env['FUZZ_SEED'] ?? 20_261_122);
 const MOST_MS = 60_000 + RUNS * 50;
-/** Longer than any answer takes. */
-const PATIENCE_MS = 2_000;
+/** Longer than any caller waits, for a provider, 10 s at most: what is not answered then hangs. */
+const PATIENCE_MS = 15_000;
 /** After so many requests, what they have revoked, paused and deleted is made anew. */
 const RENEWED_EVERY = 40;
 

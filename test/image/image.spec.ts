@@ -51,12 +51,13 @@ describe('the image', () => {
       'node:24-slim',
       'node:24-slim',
       'node:24-slim',
+      'node:24-slim',
     ]);
     expect(image.the('USER').getArgumentsContent()).toBe('1000:1000');
     expect(image.all('RUN')).toEqual([]);
     expect(commandOf(image.the('HEALTHCHECK'))[0]).toBe('node');
     expect(image.all('RUN', 'build').at(-1)?.getArgumentsContent()).toBe(
-      'npm run build && rm -rf dist/simulator dist/bench && npm run --silent sbom > sbom.json',
+      'npm run build && mv dist/simulator simulator/dist && rm -rf dist/bench && npm run --silent sbom > sbom.json',
     );
   });
 

@@ -22,10 +22,11 @@ interface Stage {
   readonly instructions: readonly Instruction[];
 }
 
-/** What the stage `build` has made: the SBOM, and what it has taken away again. */
+/** What the stage `build` has made: the SBOM, what it has taken away again, and what it has put elsewhere, by its new place. */
 interface Built {
   readonly sbom: string;
   readonly dropped: RegExp;
+  readonly moved?: Readonly<Record<string, string>>;
 }
 
 /** A program that runs as it would in a container. */
@@ -42,7 +43,12 @@ export class Image {
   readonly stages: readonly Stage[];
   readonly #folder: string;
 
-  constructor(dockerfile: string, folder: string) {
+  /** @param target the stage that is run; the last one where none is told */
+  constructor(
+    dockerfile: string,
+    folder: string,
+    private readonly target?: string,
+  ) {
     this.#folder = folder;
     const stages: { image: string; name: string | undefined; instructions: Instruction[] }[] = [];
     for (const instruction of DockerfileParser.parse(readFileSync(dockerfile, 'utf8')).getInstructions()) {
@@ -58,8 +64,8 @@ export class Image {
     return join(this.#folder, 'app');
   }
 
-  /** Of one kind, in a stage by its name; in the last one where none is told. */
-  all(keyword: string, name?: string): Instruction[] {
+  /** Of one kind, in a stage by its name; in the one that is run where none is told. */
+  all(keyword: string, name = this.target): Instruction[] {
     const stage = name === undefined ? this.stages.at(-1) : this.stages.find((it) => it.name === name);
     return stage?.instructions.filter((it) => it.getKeyword() === keyword) ?? [];
   }
@@ -100,7 +106,10 @@ export class Image {
         const to = join(this.app, target.endsWith('/') ? path : target);
         if (path === 'sbom.json') writeFileSync(to, built.sbom);
         else if (isPackages) renameSync(join(packages, path), to);
-        else cpSync(path, to, { recursive: true, filter: (it) => !built.dropped.test(it) });
+        else {
+          const from = built.moved?.[path] ?? path;
+          cpSync(from, to, { recursive: true, filter: (it) => !built.dropped.test(it) });
+        }
       }
     }
   }
@@ -116,8 +125,8 @@ export class Image {
   }
 
   #spawn([program = '', ...parameters]: readonly string[], env: Readonly<Record<string, string>>): Contained {
-    const own = this.the('ENV')
-      .getArguments()
+    const own = this.all('ENV')
+      .flatMap((instruction) => instruction.getArguments())
       .map((argument) => argument.getValue().split('=') as [string, string]);
     const child = spawn(program, parameters, {
       cwd: this.app,
