@@ -1,6 +1,8 @@
 // Connects the demo company to the simulator's Konnect, as `npm start` does, and prints what to paste.
+import { pathToFileURL } from 'node:url';
+
 const { connectDemoCompany, DEMO_COMPANY } = await import(
-  new URL('dist/development/demo-company.js', `file://${process.cwd()}/`)
+  pathToFileURL('dist/development/demo-company.js').href
 );
 
 const [broker] = process.argv.slice(2);
