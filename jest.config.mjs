@@ -19,7 +19,8 @@ export default {
   setupFiles: ['<rootDir>/test/support/nest-first.ts'],
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
-  testTimeout: 30_000,
+  // No test is about how fast the machine is: this is for one that hangs, on the slowest.
+  testTimeout: 90_000,
   // jest would leave one core idle; most of the tests wait for processes and sockets.
   maxWorkers: '100%',
   collectCoverageFrom: ['src/**/*.ts'],

@@ -53,7 +53,7 @@ export async function freePort(): Promise<number> {
 }
 
 /** Longer than anything that a test waits for, and shorter than a test's own time limit, after which nothing would end it. */
-const PATIENCE_MS = 25_000;
+const PATIENCE_MS = 75_000;
 
 /** Polls every 20 ms until `look` gives something. */
 export async function eventually<T>(
