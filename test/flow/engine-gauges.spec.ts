@@ -4,7 +4,10 @@ import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
 import { Cable } from '../support/cable.js';
 import { eventually, type Json } from '../support/http.js';
 import { Scrape } from '../support/metrics.js';
+import { promiseTimes } from '../support/promised-times.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
+
+promiseTimes();
 
 const world = useWorld();
 let cable: Cable;

@@ -4,7 +4,10 @@ import { hashOf, keyIdOf } from '../../src/clients/service-key.js';
 import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
 import { Cable } from '../support/cable.js';
 import { eventually } from '../support/http.js';
+import { promiseTimes } from '../support/promised-times.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
+
+promiseTimes();
 
 describe('two replicas that want the same token', () => {
   const world = useWorld();
