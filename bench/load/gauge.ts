@@ -27,6 +27,11 @@ export class Gauge {
     this.#opened = this.#now();
   }
 
+  /** Nothing was counted yet. */
+  get isEmpty(): boolean {
+    return this.#answers.every((count) => count === 0);
+  }
+
   /** @param milliseconds that it took */
   note(status: number, milliseconds: number): void {
     if (!this.#isOpen) return;

@@ -33,11 +33,17 @@ class Run {
     const all = Promise.all(callers);
     if (leadSeconds > 0) await Promise.race([all, sleep(leadSeconds * 1_000)]);
     this.#gauge.open();
-    await (requests === undefined ? Promise.race([all, sleep(seconds * 1_000)]) : all);
+    await (requests === undefined ? Promise.race([all, this.#seconds(seconds)]) : all);
     this.#isOver = true;
     const load = this.#gauge.close();
     await all;
     return { ...load, sent: this.#sent };
+  }
+
+  /** Longer where nobody was answered by then: a load of nothing says nothing. */
+  async #seconds(seconds: number): Promise<void> {
+    do await sleep(seconds * 1_000);
+    while (this.#gauge.isEmpty);
   }
 
   #caller(): Caller {

@@ -42,7 +42,10 @@ describe('npm run bench -- reads', () => {
         'generator busy',
       ]);
       expect(told[0]?.value).toBeGreaterThan(0);
-      if (name !== 'untimed') expect(told[2]?.value).toBeGreaterThan(told[1]?.value ?? Infinity);
+      if (name === 'untimed') continue;
+      expect(told[1]?.value).toBeGreaterThan(0);
+      // Of a few answers both are the same one's.
+      expect(told[2]?.value).toBeGreaterThanOrEqual(told[1]?.value ?? Infinity);
     }
   });
 

@@ -29,6 +29,7 @@ describe('while the database is away', () => {
     company += 2;
     for (const whose of [company, company + 1]) await world.keepKonnect(broker, String(whose));
     ({ key } = await world.client(broker, 'token:read konnect/**'));
+    await world.heard(broker);
     expect((await read()).body['stale']).toBe(false);
   }
 

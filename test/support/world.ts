@@ -104,6 +104,16 @@ export class World {
     );
   }
 
+  /** Resolves when the broker has heard of all that has changed until now: on a busy machine it hears late. */
+  async heard({ broker }: LocalBroker): Promise<void> {
+    const mark = randomUUID();
+    const heard = new Promise<void>((resolve) =>
+      broker.app.get(Notifications).onChange('connections', (id) => id === mark && resolve()),
+    );
+    await this.sql(`select pg_notify('connections', $1)`, [mark]);
+    await heard;
+  }
+
   /** A broker in this process: fast to start, and on the world's clock. */
   async local(changes: Record<string, string | undefined> = {}): Promise<LocalBroker> {
     const port = await freePort();
