@@ -24,7 +24,7 @@ describe('npm run bench -- reads', () => {
     ({ stdout } = await promisify(execFile)(process.execPath, [PROGRAM, 'reads', ...TINY, ...files]));
     const told = JSON.parse(readFileSync(join(folder, 'findings.json'), 'utf8')) as { findings: Finding[] };
     findings = told.findings;
-  }, 180_000);
+  }, 240_000);
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   it('asks every contender, and tells of each how many it answered and how fast', () => {

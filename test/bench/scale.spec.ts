@@ -37,7 +37,7 @@ describe('20,000 connections with tokens of one hour', () => {
   let all: Map<string, Results>;
   beforeAll(async () => {
     all = await simulate();
-  }, 120_000);
+  }, 240_000);
 
   function resultsOf(name: string): Results {
     const results = all.get(name);

@@ -147,5 +147,5 @@ describe('the image', () => {
     expect(await image.check(environment)).toBe(1);
     world.logs.push(broker.output());
     expect(stateOf(image.app)).toEqual(before);
-  }, 60_000);
+  }, 240_000);
 });
