@@ -11,11 +11,14 @@ import { Readiness } from './health/readiness.js';
 import { createAdapter } from './http/adapter.js';
 import { guardDoors, Listeners, type Listener } from './http/listeners.js';
 import { guardPublicDoor } from './http/public-door.js';
+import { countRequests } from './http/request-count.js';
+import { ProviderRegistry } from './provider/provider-registry.js';
 import { Clock } from './shared/clock.js';
 import { DirectReads } from './token/direct-reads.js';
 import { RenewalSchedule } from './token/renewal-schedule.js';
 import { BrokerLogger } from './telemetry/logger.js';
 import { Metrics } from './telemetry/metrics.js';
+import { RequestMetrics } from './telemetry/request-metrics.js';
 
 /** The longest that an orderly stop takes, in milliseconds, but for the last connections. */
 const STOP_MS = 30_000;
@@ -71,6 +74,11 @@ export function guardRequests(app: NestFastifyApplication): void {
   guardDoors(fastify);
   app.get(Authentication).guard(fastify);
   app.get(RequestTrace).watch(fastify);
+  countRequests(
+    fastify,
+    app.get(RequestMetrics),
+    (name) => app.get(ProviderRegistry).find(name) !== undefined,
+  );
   app.get(CallerLimits).guard(fastify);
   app.get(ClientGuard).guard(fastify);
   guardPublicDoor(fastify, () => app.get(Metrics).requestLimited('public'));

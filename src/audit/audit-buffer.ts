@@ -38,7 +38,9 @@ export class AuditBuffer {
     private readonly bound: BufferBound,
     private readonly lines: AuditLines,
     private readonly metrics: Metrics,
-  ) {}
+  ) {
+    metrics.auditWaiting(bound.waiting, bound.rows);
+  }
 
   /** Events of which something waits to be written, be it only how often. */
   get length(): number {
@@ -84,7 +86,7 @@ export class AuditBuffer {
       if (buffered.isWritten) this.#waiting.delete(buffered);
       if (buffered.told === 0 || buffered.isOver) this.#tell(buffered);
     }
-    this.metrics.auditWaiting(this.bound.waiting);
+    this.metrics.auditWaiting(this.bound.waiting, this.bound.rows);
   }
 
   /** Folds nothing more into what was folded, once the minute is over or `isLast`. */
@@ -118,7 +120,7 @@ export class AuditBuffer {
     const buffered = new BufferedEvent(event, now);
     this.bound.take(event.actor.id);
     this.#waiting.add(buffered);
-    this.metrics.auditWaiting(this.bound.waiting);
+    this.metrics.auditWaiting(this.bound.waiting, this.bound.rows);
     // Each that was denied stands alone.
     if (event.outcome === 'denied') {
       buffered.isOver = true;

@@ -141,6 +141,20 @@ export class Database {
     return this.#ownPool.totalCount + (this.publicPool?.totalCount ?? 0);
   }
 
+  /** The pools of this process, as they stand now. */
+  pools(): { pool: 'internal' | 'public'; open: number; idle: number; waiting: number }[] {
+    const standing = (pool: 'internal' | 'public', of: Pool) => ({
+      pool,
+      open: of.totalCount,
+      idle: of.idleCount,
+      waiting: of.waitingCount,
+    });
+    return [
+      standing('internal', this.#ownPool),
+      ...(this.publicPool ? [standing('public', this.publicPool)] : []),
+    ];
+  }
+
   #query({ name, text }: Statement, values: Values): QueryConfig {
     return { ...(name !== undefined && this.#named ? { name } : {}), text, values: [...values] };
   }

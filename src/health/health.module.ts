@@ -6,6 +6,7 @@ import { TokenModule } from '../token/token.module.js';
 import { VaultModule } from '../vault/vault.module.js';
 import { HealthController } from './health.controller.js';
 import { MetricsController } from './metrics.controller.js';
+import { ProcessGauges } from './process-gauges.js';
 import { Readiness } from './readiness.js';
 
 @Module({
@@ -17,6 +18,6 @@ import { Readiness } from './readiness.js';
     VaultModule,
   ],
   controllers: [HealthController, MetricsController],
-  providers: [Readiness],
+  providers: [Readiness, ProcessGauges],
 })
 export class HealthModule {}

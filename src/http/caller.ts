@@ -1,5 +1,6 @@
 import type { Actor } from '../shared/actor.js';
 import type { Subject } from '../shared/ids.js';
+import type { CallerClass } from '../telemetry/request-metrics.js';
 import { EVERYTHING, type Action, type Permissions } from '../shared/permission.js';
 
 export type { Action } from '../shared/permission.js';
@@ -10,6 +11,13 @@ export interface Caller extends Actor {
   permits(action: Action, resource: string): boolean;
   /** All that it holds. */
   readonly permissions: Permissions;
+}
+
+/** As far as metrics may tell who sent a request. */
+export function classOf(caller: Caller | undefined): CallerClass {
+  if (!caller) return 'none';
+  if (caller.keyId === null) return 'workload';
+  return caller.id === 'admin' ? 'admin' : 'key';
 }
 
 /** How permissions name a company or a location; `**` is for what is about neither. */

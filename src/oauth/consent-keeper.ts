@@ -1,5 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { Failure } from '../provider/verdict.js';
+import { ConsentMetrics } from '../telemetry/consent-metrics.js';
 import type { Actor } from '../shared/actor.js';
 import { SessionService } from '../session/session.service.js';
 import { GrantKeeper } from '../token/grant-keeper.js';
@@ -29,7 +30,13 @@ export class ConsentKeeper {
     private readonly sessions: SessionService,
     private readonly exchanges: Exchanges,
     private readonly renewer: TokenRenewer,
+    private readonly metrics: ConsentMetrics,
   ) {}
+
+  /** A seller is sent to the provider's consent, and may come back with it. */
+  tellBegun({ name }: ConsentProvider): void {
+    this.metrics.started(name);
+  }
 
   /**
    * Does this work, unless as much of it is going on as renewals may make: then it is undefined. Anybody can come back from a
@@ -57,8 +64,18 @@ export class ConsentKeeper {
     beforehand: () => Promise<void>,
   ): Promise<{ ticket: string | undefined } | undefined> {
     // A stop waits for it: the code is spent once it is sent.
-    return this.unlessBusy(provider, () =>
+    const work = this.unlessBusy(provider, () =>
       this.renewer.track(this.#redeem(provider, consent, actor, beforehand)),
+    );
+    return work.then(
+      (redeemed) => {
+        if (redeemed) this.metrics.completed(provider.name);
+        return redeemed;
+      },
+      (error: unknown) => {
+        this.metrics.failed(provider.name);
+        throw error;
+      },
     );
   }
 

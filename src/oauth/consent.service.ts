@@ -68,6 +68,7 @@ export class ConsentService {
     const asked = widened(provider.scopes, scopes);
     const url = await provider.consentUrl({ companyId, state, scopes: asked });
     if (typeof url !== 'string') throw refusal(provider, url, null);
+    this.kept.tellBegun(provider);
     return { url, cookie };
   }
 

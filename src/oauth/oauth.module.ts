@@ -4,6 +4,8 @@ import { DatabaseModule } from '../database/database.module.js';
 import { ProviderModule } from '../provider/provider.module.js';
 import { ProviderRegistry } from '../provider/provider-registry.js';
 import { SessionModule } from '../session/session.module.js';
+import { ConsentMetrics } from '../telemetry/consent-metrics.js';
+import { TelemetryModule } from '../telemetry/telemetry.module.js';
 import { TokenModule } from '../token/token.module.js';
 import { VaultModule } from '../vault/vault.module.js';
 import { AuthorizeLinkController } from './authorize-link.controller.js';
@@ -22,7 +24,15 @@ import { UninstallProof } from './uninstall-proof.js';
 import { UninstallService } from './uninstall.service.js';
 
 @Module({
-  imports: [AuditModule, DatabaseModule, ProviderModule, SessionModule, TokenModule, VaultModule],
+  imports: [
+    AuditModule,
+    DatabaseModule,
+    ProviderModule,
+    SessionModule,
+    TelemetryModule,
+    TokenModule,
+    VaultModule,
+  ],
   controllers: [FyndPlatformController, FyndSignalController, OAuth2Controller, AuthorizeLinkController],
   providers: [
     AuthorizeLinks,
@@ -38,7 +48,10 @@ import { UninstallService } from './uninstall.service.js';
   ],
 })
 export class OAuthModule {
-  constructor(registry: ProviderRegistry, providers: ConsentProviders) {
-    for (const provider of providers.all) registry.register(provider);
+  constructor(registry: ProviderRegistry, providers: ConsentProviders, metrics: ConsentMetrics) {
+    for (const provider of providers.all) {
+      registry.register(provider);
+      if (providers.byName(provider.name)) metrics.providerConfigured(provider.name);
+    }
   }
 }

@@ -1,17 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { TalliedCounter, type Tally } from './tallied.js';
 
 /** Life that a token had left: none where it had expired, more than a day where it was renewed long before. */
 const LIFE_LEFT_S = [
   -3_600, -300, -60, 0, 15, 30, 45, 60, 120, 300, 600, 1_200, 1_800, 3_600, 14_400, 86_400,
 ];
-
-/** What is due of a provider now. */
-export interface Backlog {
-  readonly due: number;
-  /** Seconds; 0 where nothing is. */
-  readonly oldestOverdueS: number;
-}
 
 /** What can be too much: requests of one caller by family, credentials from one address that nobody knows, work from outside. */
 export const REQUEST_LIMITS = [
@@ -26,15 +20,6 @@ export const REQUEST_LIMITS = [
 
 export type RequestLimit = (typeof REQUEST_LIMITS)[number];
 
-/** How a provider is being asked. */
-export interface ProviderStanding {
-  /** Of each reason, whether it keeps anybody from asking. */
-  readonly closed: Readonly<Record<string, boolean>>;
-  /** Of each state of the breaker, whether it is the present one. */
-  readonly breaker: Readonly<Record<string, boolean>>;
-  readonly callWindow: number;
-}
-
 /**
  * One named method per event. Labels are few and closed: providers and outcomes, never a company or a location. What is
  * counted is this process's own and to be summed over the replicas; what was looked up in the database is the same at each
@@ -42,21 +27,23 @@ export interface ProviderStanding {
  */
 @Injectable()
 export class Metrics {
-  readonly #registry = new Registry();
+  /** Where everything is told; other classes add what they count. */
+  readonly registry = new Registry();
   readonly #lookups: (() => Promise<void>)[] = [];
+  readonly #servedOf = new Map<string, Map<string, Tally>>();
 
-  readonly #served = new Counter({
+  readonly #served = new TalliedCounter({
     name: 'token_broker_tokens_total',
     help: 'Answers to a request for a token, by provider and outcome (fresh, stale, or the code of the problem)',
     labelNames: ['provider', 'outcome'],
-    registers: [this.#registry],
+    registers: [this.registry],
   });
 
   readonly #settled = new Counter({
     name: 'token_broker_renewals_total',
     help: 'Renewals by provider and outcome',
     labelNames: ['provider', 'outcome'],
-    registers: [this.#registry],
+    registers: [this.registry],
   });
 
   readonly #upstream = new Histogram({
@@ -64,21 +51,21 @@ export class Metrics {
     help: 'Duration of calls to a provider, by provider',
     labelNames: ['provider'],
     buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
-    registers: [this.#registry],
+    registers: [this.registry],
   });
 
   readonly #suspected = new Counter({
     name: 'token_broker_tokens_suspected_total',
     help: 'Tokens that nothing renews and that were reported with a 401, by provider: a person has to look',
     labelNames: ['provider'],
-    registers: [this.#registry],
+    registers: [this.registry],
   });
 
   readonly #skew = new Gauge({
     name: 'token_broker_provider_clock_skew_seconds',
     help: "How far a provider's clock is ahead of this replica's, by the Date header of its last answer",
     labelNames: ['provider'],
-    registers: [this.#registry],
+    registers: [this.registry],
   });
 
   readonly #lifeLeft = new Histogram({
@@ -86,112 +73,76 @@ export class Metrics {
     help: 'Life that a token had left when its successor was kept, by provider; below 0 it had expired',
     labelNames: ['provider'],
     buckets: LIFE_LEFT_S,
-    registers: [this.#registry],
+    registers: [this.registry],
   });
 
   readonly #leasesLost = new Counter({
     name: 'token_broker_leases_lost_total',
     help: 'Outcomes of renewals that the fence refused, since the lease or the grant was another by then, by provider',
     labelNames: ['provider'],
-    registers: [this.#registry],
+    registers: [this.registry],
   });
 
   readonly #crashes = new Counter({
     name: 'token_broker_crashes_taken_over_total',
     help: 'Leases taken over from a holder that never came back, by provider',
     labelNames: ['provider'],
-    registers: [this.#registry],
+    registers: [this.registry],
   });
 
   readonly #transitions = new Counter({
     name: 'token_broker_connection_transitions_total',
     help: 'Connections that came into a status out of another one, by provider and new status',
     labelNames: ['provider', 'status'],
-    registers: [this.#registry],
-  });
-
-  readonly #backlog = new Gauge({
-    name: 'token_broker_backlog',
-    help: 'Connections whose renewal is due and not running, by provider',
-    labelNames: ['provider'],
-    registers: [this.#registry],
-  });
-
-  readonly #oldestOverdue = new Gauge({
-    name: 'token_broker_oldest_overdue_seconds',
-    help: 'How long the oldest renewal of the backlog has been due, by provider; 0 where none is',
-    labelNames: ['provider'],
-    registers: [this.#registry],
-  });
-
-  readonly #connections = new Gauge({
-    name: 'token_broker_connections',
-    help: 'Connections by provider and status, counted every few minutes at most',
-    labelNames: ['provider', 'status'],
-    registers: [this.#registry],
-  });
-
-  readonly #breaker = new Gauge({
-    name: 'token_broker_provider_breaker',
-    help: 'How a provider that failed is being asked, by provider and state: 1 for the state in which it is',
-    labelNames: ['provider', 'state'],
-    registers: [this.#registry],
-  });
-
-  readonly #callWindow = new Gauge({
-    name: 'token_broker_provider_call_window',
-    help: 'Calls that may be in flight to a provider for now, over all replicas, before its own cap counts',
-    labelNames: ['provider'],
-    registers: [this.#registry],
-  });
-
-  readonly #closed = new Gauge({
-    name: 'token_broker_provider_closed',
-    help: 'Whether nothing of a provider is renewed, by provider and reason: 1 while it is so',
-    labelNames: ['provider', 'because'],
-    registers: [this.#registry],
+    registers: [this.registry],
   });
 
   readonly #repeated = new Counter({
     name: 'token_broker_writes_repeated_total',
     help: 'Writes that the database had confirmed and a failover had forgotten, and that were written again',
-    registers: [this.#registry],
+    registers: [this.registry],
   });
 
   readonly #limited = new Counter({
     name: 'token_broker_requests_limited_total',
     help: 'Requests that were refused because there were too many, by limit',
     labelNames: ['limit'],
-    registers: [this.#registry],
+    registers: [this.registry],
   });
 
   readonly #audited = new Counter({
     name: 'token_broker_audit_events_total',
     help: 'Events written to the audit trail; reads of a minute that are folded count once',
-    registers: [this.#registry],
+    registers: [this.registry],
   });
 
   readonly #auditQueue = new Gauge({
     name: 'token_broker_audit_queue',
     help: 'Events of the audit trail that wait to be written',
-    registers: [this.#registry],
+    registers: [this.registry],
+  });
+
+  readonly #auditRoom = new Gauge({
+    name: 'token_broker_audit_queue_limit',
+    help: 'How many events of the audit trail may wait to be written; beyond that requests are refused',
+    registers: [this.registry],
   });
 
   readonly #unaudited = new Counter({
     name: 'token_broker_audit_refused_total',
     help: 'Requests refused since too many events of the audit trail wait to be written',
-    registers: [this.#registry],
+    registers: [this.registry],
   });
 
   readonly #unauthenticated = new Counter({
     name: 'token_broker_unauthenticated_total',
     help: 'Requests refused since nobody vouched for them (401)',
-    registers: [this.#registry],
+    registers: [this.registry],
   });
 
   constructor() {
     for (const limit of REQUEST_LIMITS) this.#limited.inc({ limit }, 0);
-    collectDefaultMetrics({ register: this.#registry });
+    collectDefaultMetrics({ register: this.registry });
   }
 
   /** A provider is configured: what is counted of it begins at 0, or the first event would be seen by no `increase()`. */
@@ -206,7 +157,11 @@ export class Metrics {
   }
 
   tokenAnswered(provider: string, outcome: string): void {
-    this.#served.inc({ provider, outcome });
+    let outcomes = this.#servedOf.get(provider);
+    if (!outcomes) this.#servedOf.set(provider, (outcomes = new Map<string, Tally>()));
+    let tally = outcomes.get(outcome);
+    if (!tally) outcomes.set(outcome, (tally = this.#served.begin({ provider, outcome })));
+    tally.count += 1;
   }
 
   renewalSettled(provider: string, outcome: string): void {
@@ -243,30 +198,6 @@ export class Metrics {
     this.#transitions.inc({ provider, status });
   }
 
-  backlogSeen(provider: string, { due, oldestOverdueS }: Backlog): void {
-    this.#backlog.set({ provider }, due);
-    this.#oldestOverdue.set({ provider }, oldestOverdueS);
-  }
-
-  connectionsCounted(provider: string, byStatus: Readonly<Record<string, number>>): void {
-    for (const [status, total] of Object.entries(byStatus))
-      this.#connections.set({ provider, status }, total);
-  }
-
-  providerSeen(provider: string, { closed, breaker, callWindow }: ProviderStanding): void {
-    for (const [because, holds] of Object.entries(closed))
-      this.#closed.set({ provider, because }, Number(holds));
-    for (const [state, holds] of Object.entries(breaker))
-      this.#breaker.set({ provider, state }, Number(holds));
-    this.#callWindow.set({ provider }, callWindow);
-  }
-
-  /** What was looked up the last time is told no more, unless it is set again. */
-  lookedUpUnknown(): void {
-    const gauges = [this.#backlog, this.#oldestOverdue, this.#connections, this.#closed, this.#breaker];
-    for (const gauge of [...gauges, this.#callWindow]) gauge.reset();
-  }
-
   requestLimited(limit: RequestLimit): void {
     this.#limited.inc({ limit });
   }
@@ -279,8 +210,9 @@ export class Metrics {
     this.#audited.inc(events);
   }
 
-  auditWaiting(events: number): void {
+  auditWaiting(events: number, room: number): void {
     this.#auditQueue.set(events);
+    this.#auditRoom.set(room);
   }
 
   /** What cannot be audited is not served. */
@@ -295,6 +227,6 @@ export class Metrics {
   /** Everything, in Prometheus' text format. */
   async exposition(): Promise<{ contentType: string; text: string }> {
     await Promise.all(this.#lookups.map((lookup) => lookup()));
-    return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
+    return { contentType: this.registry.contentType, text: await this.registry.metrics() };
   }
 }

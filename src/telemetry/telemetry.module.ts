@@ -1,5 +1,11 @@
 import { Module } from '@nestjs/common';
+import { ConsentMetrics } from './consent-metrics.js';
 import { Metrics } from './metrics.js';
+import { RequestMetrics } from './request-metrics.js';
+import { ResourceMetrics } from './resource-metrics.js';
+import { StandingMetrics } from './standing-metrics.js';
 
-@Module({ providers: [Metrics], exports: [Metrics] })
+const ALL = [Metrics, RequestMetrics, StandingMetrics, ResourceMetrics, ConsentMetrics];
+
+@Module({ providers: ALL, exports: ALL })
 export class TelemetryModule {}

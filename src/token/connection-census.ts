@@ -1,19 +1,22 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '../database/database.js';
-import type { Backlog } from '../telemetry/metrics.js';
+import type { Backlog, Expiring } from '../telemetry/standing-metrics.js';
 import { STATUSES, type ConnectionStatus } from './connection.js';
 
 /** How many connections a provider has in each status, and how many of them wait for a renewal that is due. */
 export interface Tally {
   readonly connections: Readonly<Record<ConnectionStatus, number>>;
   readonly backlog: number;
+  /** Secrets made by hand that should have been replaced by now. */
+  readonly secretsOverdue: number;
 }
 
 /** One pass over the table for all providers; bigint counts are taken as numbers, which hold up to 2^53. */
 const COUNT = {
   text: `select provider, status, count(*)::double precision as total,
            count(*) filter (where renew_at <= broker_now() and sealed_grant is not null
-                              and status not in ('paused', 'revoked'))::double precision as due
+                              and status not in ('paused', 'revoked'))::double precision as due,
+           count(*) filter (where rotate_by <= broker_now() and status <> 'revoked')::double precision as overdue
          from connections where provider = any($1::text[]) group by provider, status`,
 };
 
@@ -34,6 +37,27 @@ const BACKLOG = {
            select count(*)::float8 as due, min(renew_at) as oldest from (
              select c.renew_at from connections c where c.provider = p.provider and c.renew_at <= broker_now()
              order by c.renew_at limit ${MOST_COUNTED} + 1) as first) as d`,
+};
+
+/**
+ * What is about to expire, of each provider, by the index of deadlines: the first living token, and of what has expired or will
+ * within ten minutes, how many fail. Those stand first, so that a limit leaves out none but what is well.
+ */
+const EXPIRING = {
+  name: 'connections_expiring',
+  text: `select p.provider, extract(epoch from s.soonest - broker_now())::float8 as "soonestS", f.failing
+         from unnest($1::text[]) as p (provider)
+         left join lateral (
+           select c.expires_at as soonest from connections c
+           where c.provider = p.provider and c.renew_at is not null and c.expires_at > broker_now()
+           order by c.expires_at limit 1) as s on true
+         cross join lateral (
+           select count(*) filter (where consecutive_failures > 0 and status in ('active', 'suspect'))::float8 as failing
+           from (
+             select c.consecutive_failures, c.status from connections c
+             where c.provider = p.provider and c.renew_at is not null
+               and c.expires_at <= broker_now() + interval '10 minutes'
+             order by c.expires_at limit ${MOST_COUNTED}) as first) as f`,
 };
 
 const OTHERS = {
@@ -67,6 +91,7 @@ export class ConnectionCensus {
       status: ConnectionStatus;
       total: number;
       due: number;
+      overdue: number;
     }>(COUNT, [providers]);
     return new Map(
       providers.map((provider) => {
@@ -80,6 +105,7 @@ export class ConnectionCensus {
           {
             connections: Object.fromEntries(totals) as Record<ConnectionStatus, number>,
             backlog: own.reduce((sum, { due }) => sum + due, 0),
+            secretsOverdue: own.reduce((sum, { overdue }) => sum + overdue, 0),
           },
         ];
       }),
@@ -90,6 +116,12 @@ export class ConnectionCensus {
   async backlogsOf(providers: readonly string[]): Promise<Map<string, Backlog>> {
     const rows = await this.database.run<Backlog & { provider: string }>(BACKLOG, [providers]);
     return new Map(rows.map(({ provider, due, oldestOverdueS }) => [provider, { due, oldestOverdueS }]));
+  }
+
+  /** What is about to expire of each of these providers, by name. */
+  async expiringOf(providers: readonly string[]): Promise<Map<string, Expiring>> {
+    const rows = await this.database.run<Expiring & { provider: string }>(EXPIRING, [providers]);
+    return new Map(rows.map(({ provider, soonestS, failing }) => [provider, { soonestS, failing }]));
   }
 
   /** Of which providers, beside these, there are connections that are not revoked. */

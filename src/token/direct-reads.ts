@@ -6,22 +6,28 @@ import { Authentication } from '../clients/authentication.js';
 import { CallerLimits } from '../clients/caller-limits.js';
 import { SETTINGS } from '../config/config.module.js';
 import type { Settings } from '../config/settings.js';
-import { resourceOf, type Caller } from '../http/caller.js';
+import { classOf, resourceOf, type Caller } from '../http/caller.js';
 import { Outbox } from '../http/outbox.js';
 import { problemMessage } from '../http/problem-answer.js';
 import { requestIdOf } from '../http/request-id.js';
 import { isId, type Subject } from '../shared/ids.js';
 import { Problem } from '../shared/problem.js';
+import { RequestMetrics, type RouteName } from '../telemetry/request-metrics.js';
 import type { TokenAnswer } from './token-answer.js';
 import { readTokenQuery, type TokenQuery } from './token-query.js';
 import { TracedTokens } from './traced-tokens.js';
 
 const PATH = /^\/v1\/tokens\/([\w.-]+)\/companies\/([\w.-]+)(?:\/locations\/([\w.-]+))?(?:\?([^#]{0,500}))?$/;
+/** As the routes are counted that this stands before. */
+const COMPANY: RouteName = { method: 'GET', route: '/v1/tokens/:provider/companies/:companyId' };
+const LOCATION: RouteName = { method: 'GET', route: `${COMPANY.route}/locations/:locationId` };
 /** Callers ask for the same lives and scopes again and again. */
 const MOST_QUERIES = 1_000;
 
 /** A read that is as it should be, by somebody who is known and may do it. */
 interface Read extends TokenQuery {
+  /** Milliseconds, of no particular day. */
+  readonly begunAt: number;
   readonly subject: Subject;
   readonly caller: Caller;
 }
@@ -42,6 +48,7 @@ export class DirectReads {
     private readonly authentication: Authentication,
     private readonly limits: CallerLimits,
     private readonly tokens: TracedTokens,
+    private readonly metrics: RequestMetrics,
   ) {
     this.#hasProxies = settings.trustedProxies.length > 0;
   }
@@ -62,17 +69,18 @@ export class DirectReads {
     }
     try {
       const answer = this.tokens.fetchAtOnce(subject, wish, caller);
-      if (answer) return this.#send(response, caller, answer);
+      if (answer) return this.#send(response, read, answer);
     } catch {
       return giveUp();
     }
     this.tokens.fetchInHand(subject, wish, orCompany, caller).then(
-      (answer) => (answer ? this.#send(response, caller, answer) : giveUp()),
-      (error: unknown) => this.#refuse(response, caller, error, giveUp),
+      (answer) => (answer ? this.#send(response, read, answer) : giveUp()),
+      (error: unknown) => this.#refuse(response, read, error, giveUp),
     );
   }
 
   #read(request: IncomingMessage): Read | undefined {
+    const begunAt = performance.now();
     const { method, url = '', headers } = request;
     const [, provider, companyId, locationId = null, query = ''] = PATH.exec(url) ?? [];
     if (method !== 'GET' || provider === undefined || companyId === undefined) return undefined;
@@ -83,10 +91,12 @@ export class DirectReads {
     const subject = { provider, companyId, locationId };
     if (!caller?.permits('token:read', resourceOf(subject))) return undefined;
     const asked = this.#queryOf(query, locationId !== null);
-    return asked && { ...asked, subject, caller };
+    return asked && { ...asked, subject, caller, begunAt };
   }
 
-  #send(response: ServerResponse, { requestId }: Caller, answer: TokenAnswer): void {
+  #send(response: ServerResponse, read: Read, answer: TokenAnswer): void {
+    const { requestId } = read.caller;
+    this.#count(read, 'ok');
     const headers = {
       'x-request-id': requestId ?? '',
       'cache-control': 'no-store',
@@ -96,9 +106,16 @@ export class DirectReads {
   }
 
   /** What nobody foresaw is told and logged by the routes. */
-  #refuse(response: ServerResponse, { requestId }: Caller, error: unknown, goTheLongWay: () => void): void {
+  #refuse(response: ServerResponse, read: Read, error: unknown, goTheLongWay: () => void): void {
     if (!(error instanceof Problem)) return goTheLongWay();
+    const { requestId } = read.caller;
+    this.#count(read, error.code);
     this.#outbox.put({ response, status: error.status, ...problemMessage(error, requestId ?? '') });
+  }
+
+  #count({ subject, caller, begunAt }: Read, outcome: string): void {
+    this.metrics.answered(subject.locationId === null ? COMPANY : LOCATION, outcome, classOf(caller));
+    this.metrics.fetched(subject.provider, performance.now() - begunAt);
   }
 
   #queryOf(text: string, isLocation: boolean): TokenQuery | undefined {

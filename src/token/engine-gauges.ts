@@ -1,7 +1,7 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { ProviderRegistry } from '../provider/provider-registry.js';
 import { Clock } from '../shared/clock.js';
-import { Metrics, type Backlog } from '../telemetry/metrics.js';
+import { StandingMetrics, type Backlog, type Expiring } from '../telemetry/standing-metrics.js';
 import { ConnectionCensus, MOST_COUNTED, type Tally } from './connection-census.js';
 import { STATUSES } from './connection.js';
 import { heldBackBy } from './held-back.js';
@@ -13,6 +13,7 @@ import { SparingLookup } from './sparing-lookup.js';
 /** How the engine stands: what is due of each provider, and how it is being asked. */
 interface Standing {
   readonly backlogs: ReadonlyMap<string, Backlog>;
+  readonly expiring: ReadonlyMap<string, Expiring>;
   readonly states: ReadonlyMap<string, ObservedProvider>;
 }
 
@@ -35,7 +36,7 @@ export class EngineGauges implements OnApplicationBootstrap {
     private readonly registry: ProviderRegistry,
     private readonly census: ConnectionCensus,
     private readonly states: ProviderStateStore,
-    private readonly metrics: Metrics,
+    private readonly metrics: StandingMetrics,
     clock: Clock,
   ) {
     this.#standing = new SparingLookup(() => this.#lookAtEngine(), STANDING, clock);
@@ -54,7 +55,13 @@ export class EngineGauges implements OnApplicationBootstrap {
       this.#tallies.latest(SCRAPE_WAITS_FOR_COUNT_MS),
     ]);
     this.metrics.lookedUpUnknown();
+    this.metrics.keysUnknown('connection_secret');
     for (const [name, { connections }] of tallies ?? []) this.metrics.connectionsCounted(name, connections);
+    for (const [name, expiring] of standing?.expiring ?? []) this.metrics.expirySeen(name, expiring);
+    if (tallies) {
+      const overdue = [...tallies.values()].reduce((sum, { secretsOverdue }) => sum + secretsOverdue, 0);
+      this.metrics.keysOverdue('connection_secret', overdue);
+    }
     for (const [name, backlog] of standing?.backlogs ?? []) {
       // Beyond what is counted each time, the last count of everything says more.
       const counted = backlog.due > MOST_COUNTED ? (tallies?.get(name)?.backlog ?? 0) : 0;
@@ -74,8 +81,12 @@ export class EngineGauges implements OnApplicationBootstrap {
 
   async #lookAtEngine(): Promise<Standing> {
     const names = this.#names();
-    const [backlogs, states] = await Promise.all([this.census.backlogsOf(names), this.states.list(names)]);
-    return { backlogs, states };
+    const [backlogs, expiring, states] = await Promise.all([
+      this.census.backlogsOf(names),
+      this.census.expiringOf(names),
+      this.states.list(names),
+    ]);
+    return { backlogs, expiring, states };
   }
 
   #names(): string[] {

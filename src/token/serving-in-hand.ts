@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { resourceOf, type Caller } from '../http/caller.js';
 import type { TokenProvider } from '../provider/token-provider.js';
 import type { Subject } from '../shared/ids.js';
+import { RequestMetrics } from '../telemetry/request-metrics.js';
 import { mayHavePersonal, served, type Served } from './served.js';
 import { judgeInHand, type Wish } from './serving.js';
 import type { TokenInHand } from './token-in-hand.js';
@@ -15,12 +16,17 @@ const AWAY = 'The database is away; this is the token as it was last known, and 
  */
 @Injectable()
 export class ServingInHand {
-  constructor(private readonly tokens: TokensInHand) {}
+  constructor(
+    private readonly tokens: TokensInHand,
+    private readonly metrics: RequestMetrics,
+  ) {}
 
   /** From memory, at once. Undefined where more has to be looked at. */
   serve(provider: TokenProvider, subject: Subject, wish: Wish, caller: Caller): Served | undefined {
     const token = this.tokens.current(resourceOf(subject));
-    return token && serveInHand(provider, token, wish, caller, true);
+    const served = token && serveInHand(provider, token, wish, caller, true);
+    if (served) this.metrics.foundInMemory();
+    return served;
   }
 
   /**
@@ -35,6 +41,7 @@ export class ServingInHand {
     caller: Caller,
   ): Promise<Served | undefined> {
     const company = { ...subject, locationId: null };
+    this.metrics.lookedUpInDatabase();
     let found = await this.tokens.find(resourceOf(subject), subject);
     if (!found && orCompany && caller.permits('token:read', resourceOf(company)))
       found = await this.tokens.find(resourceOf(company), company);

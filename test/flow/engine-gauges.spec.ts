@@ -196,6 +196,24 @@ describe('a provider of which nothing is renewed', () => {
   });
 });
 
+/** Each has few values, whatever anybody sends. */
+const LABELS = [
+  ...[
+    'provider',
+    'outcome',
+    'status',
+    'because',
+    'state',
+    'le',
+    'limit',
+    'method',
+    'route',
+    'caller',
+    'result',
+  ],
+  ...['step', 'pool'],
+];
+
 describe('the metrics', () => {
   it('are told while the database is away: the last ones at first, and then none that is not known', async () => {
     await Scrape.of(idle);
@@ -240,8 +258,7 @@ describe('the metrics', () => {
     await world.advance(700);
     const { text } = await Scrape.of(broker);
     const labels = new Set([...text.matchAll(/(\w+)="/g)].map(([, name = '']) => name));
-    for (const name of ['provider', 'outcome', 'status', 'because', 'state', 'le', 'limit'])
-      labels.delete(name);
+    for (const name of LABELS) labels.delete(name);
     expect(text).not.toContain('4242424242');
     expect(
       [...labels].filter((name) => !/^(version|major|minor|patch|type|kind|space|quantile)$/.test(name)),
