@@ -25,7 +25,9 @@ const mayImport = {
   // What `npm start` adds on a machine that has nothing. The service itself never imports it; main.ts loads it
   // by a dynamic import, in development only.
   development: ['shared'],
-  cli: ['shared', 'config', 'database', 'vault', 'telemetry'],
+  // Asks a running broker over its API, as any caller does.
+  import: ['shared'],
+  cli: ['shared', 'config', 'database', 'vault', 'telemetry', 'import'],
 };
 
 const tableRules = Object.entries(mayImport).map(([folder, allowed]) => ({

@@ -15,6 +15,10 @@ const COMMANDS: Record<string, { readonly summary: string; readonly load: () => 
     summary: 'tell a database that it was restored from a backup, before the service is started',
     load: () => import('./after-restore.js'),
   },
+  import: {
+    summary: 'have the broker keep grants and credentials that another system has',
+    load: () => import('./import.js'),
+  },
 };
 
 const program = new Command('token-broker')
