@@ -64,6 +64,7 @@ export class FyndExtensionStorage implements ExtensionStorage {
       const endsAt = token.expiresAt?.getTime() ?? Date.now() + NEVER_MS;
       return {
         ...session,
+        access_mode: 'offline',
         access_token: token.accessToken,
         access_token_validity: endsAt,
         expires_in: Math.floor((endsAt - Date.now()) / 1_000),
@@ -112,11 +113,16 @@ export class FyndExtensionStorage implements ExtensionStorage {
         ...(scope ? { scopes: scope } : {}),
       });
     }
-    return { ...value, access_token: null, refresh_token: null };
+    return { ...value, access_mode: 'offline', access_token: null, refresh_token: null };
   }
 }
 
-/** Of an offline session of a company; users' and partners' sessions are not the broker's. */
-function companyOf({ access_mode: mode, company_id: company }: ExtensionSession): string | null {
-  return mode === 'offline' && company !== null && company !== undefined ? String(company) : null;
+/**
+ * Of an offline session of a company; users' and partners' sessions are not the broker's. The library forgets the mode
+ * with the first renewal; but then, users' tokens are never renewed.
+ */
+function companyOf(session: ExtensionSession): string | null {
+  const { access_mode: mode, company_id: company, refresh_token: refreshToken } = session;
+  const isOffline = mode === 'offline' || (!mode && Boolean(refreshToken));
+  return isOffline && company !== null && company !== undefined ? String(company) : null;
 }

@@ -15,6 +15,7 @@ const LONGEST_RECORD = 64 * 1024;
 export async function* readCsvRows(file: string): AsyncIterable<CsvRow> {
   const parser = parse({
     bom: true,
+    record_delimiter: ['\r\n', '\n', '\r'],
     info: true,
     relax_column_count: true,
     skip_empty_lines: true,

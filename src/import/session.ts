@@ -16,6 +16,7 @@ export interface SessionFilter {
 /** A session as Fynd's extension library keeps it. */
 type Session = Readonly<Record<string, unknown>>;
 
+const OFFLINE_KEY = /[0-9a-f]{64}$/;
 const TOKEN = /^[\x21-\x7e]{1,16384}$/;
 const SCOPE = /^[\x21-\x7e]{1,256}$/;
 const MOST_SCOPES = 200;
@@ -29,7 +30,8 @@ export function readSession(line: Line, key: string | null, value: unknown, filt
   if (!isSession(value)) return { kind: 'skipped', line, reason: 'no_session' };
   if (filter.extension !== undefined && (value['extension_id'] ?? filter.extension) !== filter.extension)
     return { kind: 'skipped', line, reason: 'another_extension' };
-  if (value['access_mode'] === 'online') return { kind: 'skipped', line, reason: 'online' };
+  if (value['access_mode'] === 'online' || !isOffline(key, value))
+    return { kind: 'skipped', line, reason: 'online' };
   if (isAbsent(value['company_id']) && !isAbsent(value['organization_id']))
     return { kind: 'skipped', line, reason: 'partner' };
   const companyId = idFromJson(value['company_id']);
@@ -41,10 +43,14 @@ export function readSession(line: Line, key: string | null, value: unknown, filt
   return readGrant(line, companyId, value);
 }
 
-/** Online, offline, or one that was begun and never finished, which is online, too. */
+/** Every session has these, whatever has become of it. */
 function isSession(value: unknown): value is Session {
-  const mode = (value as Session | null | undefined)?.['access_mode'];
-  return mode === 'online' || mode === 'offline';
+  return typeof value === 'object' && value !== null && 'company_id' in value && 'access_token' in value;
+}
+
+/** The library forgets the mode with the first renewal; but then, users' tokens are never renewed, nor named by a hash. */
+function isOffline(key: string | null, { access_mode: mode, refresh_token: refreshToken }: Session): boolean {
+  return mode === 'offline' || !isAbsent(refreshToken) || OFFLINE_KEY.test(key ?? '');
 }
 
 function isAbsent(value: unknown): boolean {

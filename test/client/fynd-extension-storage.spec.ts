@@ -120,6 +120,22 @@ describe("Fynd's extension library over the broker", () => {
     expect(await storage.get(keyOf('7'))).toMatchObject({ access_token: access, refresh_token: null });
   });
 
+  it('knows a session from before that the library has renewed, and so has lost its mode', async () => {
+    const former = {
+      access_token: 'test-secret-renewed-access',
+      refresh_token: 'test-secret-renewed-refresh',
+    };
+    await inner.set(keyOf('9'), { company_id: 9, ...former });
+    await storage.set(keyOf('9'), { company_id: 9, ...former, expires_in: 3_600 });
+    expect(await connectionOf('9')).toMatchObject({ status: 'active', token_version: 1 });
+    expect(JSON.stringify(await inner.get(keyOf('9')))).not.toContain('test-secret');
+    expect(await storage.get(keyOf('9'))).toMatchObject({
+      access_mode: 'offline',
+      access_token: former.access_token,
+      refresh_token: null,
+    });
+  });
+
   it("keeps users' sessions where they were", async () => {
     const online = { company_id: 8, access_mode: 'online', access_token: 'of-a-user', refresh_token: null };
     await storage.setex('some-uuid', online, 60);
