@@ -11,6 +11,7 @@ import { Readiness } from './health/readiness.js';
 import { createAdapter } from './http/adapter.js';
 import { guardDoors, Listeners, type Listener } from './http/listeners.js';
 import { guardPublicDoor } from './http/public-door.js';
+import { followRequests } from './http/request-context.js';
 import { countRequests } from './http/request-count.js';
 import { ProviderRegistry } from './provider/provider-registry.js';
 import { Clock } from './shared/clock.js';
@@ -71,6 +72,7 @@ export async function startBroker(settings: Settings, clock = new Clock()): Prom
 /** What every request passes before its route, in this order; to be called before the routes are made. */
 export function guardRequests(app: NestFastifyApplication): void {
   const fastify = app.getHttpAdapter().getInstance();
+  followRequests(fastify);
   guardDoors(fastify);
   app.get(Authentication).guard(fastify);
   app.get(RequestTrace).watch(fastify);

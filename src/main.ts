@@ -3,6 +3,7 @@ import { startBroker, type Broker } from './broker.js';
 import { Environment } from './config/environment.js';
 import { ConfigurationError, EXIT_CONFIGURATION } from './config/mistakes.js';
 import { readSettings, type Settings } from './config/settings.js';
+import { redacted } from './telemetry/redaction.js';
 import type { Surroundings } from './development/surroundings.js';
 
 /** An error that is an operator's to mend is one clear line each; anything else is ours and keeps its stack. */
@@ -13,7 +14,7 @@ function fail(error: unknown): number {
   }
   const { name = '', message = '', stack = '' } = error as Error;
   const isClear = name === 'ListenError' || name === 'SurroundingsError';
-  process.stderr.write(`token-broker: ${isClear ? message : stack || String(error)}\n`);
+  process.stderr.write(redacted(`token-broker: ${isClear ? message : stack || String(error)}\n`));
   return 1;
 }
 

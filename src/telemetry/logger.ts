@@ -1,4 +1,6 @@
 import { ConsoleLogger, type LogLevel } from '@nestjs/common';
+import { redacted } from './redaction.js';
+import { currentRequest } from './request-context.js';
 
 const LEVELS: Readonly<Record<string, LogLevel[]>> = {
   debug: ['fatal', 'error', 'warn', 'log', 'debug'],
@@ -16,7 +18,12 @@ const FRAMEWORK = new Set([
   'NestApplication',
 ]);
 
-/** Nest's own logger: a JSON object a line in production, coloured text for people. Messages carry ids, never secrets. */
+type JsonLine = ReturnType<ConsoleLogger['getJsonLogObject']>;
+
+/**
+ * Nest's own logger: a JSON object a line in production, which names the request on whose behalf something was done, and coloured
+ * text for people. Messages carry ids, never secrets; what looks like one is taken out all the same.
+ */
 export class BrokerLogger extends ConsoleLogger {
   constructor(
     private readonly level: string,
@@ -34,5 +41,24 @@ export class BrokerLogger extends ConsoleLogger {
     // What ends the start is thrown on to main.ts, which tells it once.
     if (rest.at(-1) === 'ExceptionHandler') return;
     super.error(message, ...rest);
+  }
+
+  protected override getJsonLogObject(
+    message: unknown,
+    options: Parameters<ConsoleLogger['getJsonLogObject']>[1],
+  ): JsonLine {
+    const request = currentRequest();
+    const line = super.getJsonLogObject(message, options);
+    if (!request) return line;
+    const { requestId, method, route } = request;
+    return Object.assign(line, { request_id: requestId, method, route });
+  }
+
+  protected override stringifyJsonLogObject(line: JsonLine): string {
+    return redacted(super.stringifyJsonLogObject(line));
+  }
+
+  protected override formatMessage(...parts: Parameters<ConsoleLogger['formatMessage']>): string {
+    return redacted(super.formatMessage(...parts));
   }
 }
