@@ -14,16 +14,17 @@ import { OAuthModule } from './oauth/oauth.module.js';
 import { PortalModule } from './portal/portal.module.js';
 import { SessionModule } from './session/session.module.js';
 import { Clock } from './shared/clock.js';
+import { StartWatch } from './shared/start-watch.js';
 import { TokenModule } from './token/token.module.js';
 
 /** The whole wiring. The kinds of provider that exist are those listed here; nobody else knows them. */
 @Module({})
 export class AppModule {
-  static with(settings: Settings, clock = new Clock()): DynamicModule {
+  static with(settings: Settings, clock = new Clock(), watch = new StartWatch()): DynamicModule {
     return {
       module: AppModule,
       imports: [
-        ConfigModule.with(settings, clock),
+        ConfigModule.with(settings, clock, watch),
         ScheduleModule.forRoot(),
         AuditModule,
         ClientsModule,

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AppModule } from './app.module.js';
@@ -13,18 +14,23 @@ import { guardDoors, Listeners, type Listener } from './http/listeners.js';
 import { guardPublicDoor } from './http/public-door.js';
 import { followRequests } from './http/request-context.js';
 import { countRequests } from './http/request-count.js';
+import { WaitingRoom } from './http/waiting-room.js';
 import { ProviderRegistry } from './provider/provider-registry.js';
 import { Clock } from './shared/clock.js';
+import { Problem } from './shared/problem.js';
+import { StartWatch } from './shared/start-watch.js';
 import { DirectReads } from './token/direct-reads.js';
 import { RenewalSchedule } from './token/renewal-schedule.js';
 import { BrokerLogger } from './telemetry/logger.js';
 import { Metrics } from './telemetry/metrics.js';
 import { RequestMetrics } from './telemetry/request-metrics.js';
 
-/** The longest that an orderly stop takes, in milliseconds, but for the last connections. */
+/** The longest that an orderly stop takes, in milliseconds, once it does not wait for its callers to leave any more. */
 const STOP_MS = 30_000;
 /** Connections that are still open this long after the drain are cut, in milliseconds. */
 const CLOSE_MS = 5_000;
+
+const BEGIN_ANEW_MS = 1_000;
 
 /** A broker that serves. */
 export interface Broker {
@@ -38,35 +44,66 @@ export interface Broker {
   stop(): Promise<void>;
 }
 
-/** Starts a broker. Throws ConfigurationError or ListenError for what an operator has to mend. */
+/**
+ * Starts a broker; while its database is not there, the listeners say so. Throws ConfigurationError or ListenError for
+ * what an operator has to mend.
+ */
 export async function startBroker(settings: Settings, clock = new Clock()): Promise<Broker> {
-  const app = await NestFactory.create<NestFastifyApplication>(
-    AppModule.with(settings, clock),
-    createAdapter(settings.trustedProxies),
-    {
-      bodyParser: false,
-      logger: new BrokerLogger(settings.logLevel, settings.production),
-      abortOnError: false,
-    },
-  );
   const listeners = new Listeners();
+  const room = new WaitingRoom();
+  const watch = new StartWatch(async (why) => {
+    room.waitFor(why);
+    await listeners.openEarly(settings, room.answer);
+  });
+  let app: NestFastifyApplication | undefined;
   try {
-    guardRequests(app);
-    await app.init();
-    const reads = app.get(DirectReads);
-    await listeners.open(app.getHttpAdapter().getInstance(), settings, (request, response, goTheLongWay) =>
-      reads.serve(request, response, goTheLongWay),
+    const started = (app = await assemble(settings, clock, watch));
+    const reads = started.get(DirectReads);
+    await listeners.open(
+      started.getHttpAdapter().getInstance(),
+      settings,
+      (request, response, goTheLongWay) => reads.serve(request, response, goTheLongWay),
     );
+    let stopped: Promise<void> | undefined;
+    return {
+      app: started,
+      portOf: (listener) => listeners.portOf(listener),
+      stop: () => (stopped ??= stop(started, settings, listeners)),
+    };
   } catch (error) {
-    await app.close().catch(() => undefined);
+    listeners.cut();
+    await listeners.close();
+    await app?.close().catch(() => undefined);
     throw error;
   }
-  let stopped: Promise<void> | undefined;
-  return {
-    app,
-    portOf: (listener) => listeners.portOf(listener),
-    stop: () => (stopped ??= stop(app, listeners)),
-  };
+}
+
+/** All parts, each with what it has to know before the first request. Begins anew where the database went away meanwhile. */
+async function assemble(
+  settings: Settings,
+  clock: Clock,
+  watch: StartWatch,
+): Promise<NestFastifyApplication> {
+  for (;;) {
+    const app = await NestFactory.create<NestFastifyApplication>(
+      AppModule.with(settings, clock, watch),
+      createAdapter(settings.trustedProxies),
+      {
+        bodyParser: false,
+        logger: new BrokerLogger(settings.logLevel, settings.production),
+        abortOnError: false,
+      },
+    );
+    try {
+      guardRequests(app);
+      return await app.init();
+    } catch (error) {
+      await app.close().catch(() => undefined);
+      if (!(error instanceof Problem) || error.code !== 'store_unavailable') throw error;
+      await watch.waitsFor('it was lost again, or does not do what the start asks of it');
+      await sleep(BEGIN_ANEW_MS);
+    }
+  }
 }
 
 /** What every request passes before its route, in this order; to be called before the routes are made. */
@@ -86,10 +123,16 @@ export function guardRequests(app: NestFastifyApplication): void {
   guardPublicDoor(fastify, () => app.get(Metrics).requestLimited('public'));
 }
 
-async function stop(app: NestFastifyApplication, listeners: Listeners): Promise<void> {
-  const until = app.get(Clock).monotonic() + STOP_MS;
+async function stop(
+  app: NestFastifyApplication,
+  { serveWhileStoppingS }: Settings,
+  listeners: Listeners,
+): Promise<void> {
   app.get(Readiness).beginToStop();
   listeners.leave();
+  // A proxy goes on sending requests until it has seen that this one is not ready any more.
+  await sleep(serveWhileStoppingS * 1_000);
+  const until = app.get(Clock).monotonic() + STOP_MS;
   await app.get(RenewalSchedule).stop(until - CLOSE_MS);
   const cut = setTimeout(() => listeners.cut(), CLOSE_MS);
   await listeners.close();

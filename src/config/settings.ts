@@ -35,6 +35,8 @@ export interface Settings {
   readonly opsPort: number | null;
   /** Whether other processes of this machine may have the first two ports, too. */
   readonly sharePorts: boolean;
+  /** Seconds for which requests are still taken after a stop has begun and readiness has fallen. */
+  readonly serveWhileStoppingS: number;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
   readonly trustedProxies: readonly string[];
   /** Without a slash at the end. */
@@ -89,6 +91,7 @@ export function readSettings(environment: Environment): Settings {
     trustedProxies: trustedProxies(variables),
     publicUrl,
     sharePorts: variables.SHARE_PORTS,
+    serveWhileStoppingS: variables.SERVE_WHILE_STOPPING,
     database: {
       ...addresses,
       poolSize: variables.DATABASE_POOL,

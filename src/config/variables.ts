@@ -6,6 +6,8 @@ const LISTENER = 'must be a port from 0 to 65535 (0 picks a free one) or off';
 
 const SECONDS_AWAY = 'must be a whole number of seconds, from 0 (never) to 3600';
 
+const SECONDS_STOPPING = 'must be a whole number of seconds, from 0 to 60';
+
 const DAYS = 'must be a whole number of days, from 1 to 3650';
 
 /** `off` becomes null, digits a number; anything else stays for the validator to refuse. */
@@ -97,6 +99,12 @@ export class Variables {
   @Max(3_600, { message: SECONDS_AWAY })
   SERVE_WITHOUT_DATABASE = 300;
 
+  @NumberFromText()
+  @IsInt({ message: SECONDS_STOPPING })
+  @Min(0, { message: SECONDS_STOPPING })
+  @Max(60, { message: SECONDS_STOPPING })
+  SERVE_WHILE_STOPPING = 0;
+
   @BooleanFromText() @IsIn([true, false], { message: 'must be true or false' }) ALLOW_INSECURE_HTTP = false;
 
   @IsOptional() @IsString() PROVIDERS_FILE?: string;
@@ -131,6 +139,7 @@ export const VARIABLE_NAMES = [
   'MIGRATE_ON_START',
   'CACHED_TOKENS',
   'SERVE_WITHOUT_DATABASE',
+  'SERVE_WHILE_STOPPING',
   'ALLOW_INSECURE_HTTP',
   'PROVIDERS_FILE',
   'AUDIT_RETENTION_DAYS',

@@ -3,6 +3,7 @@ import type { Pool } from 'pg';
 import { DataSource } from 'typeorm';
 import { SETTINGS } from '../config/config.module.js';
 import type { Settings } from '../config/settings.js';
+import { StartWatch } from '../shared/start-watch.js';
 import { pooledAddress } from './address.js';
 import { connectDatabase } from './connect.js';
 import { ConnectionBudget } from './connection-budget.js';
@@ -15,8 +16,8 @@ import { ReplicaCaches } from './replica-cache.js';
   providers: [
     {
       provide: DataSource,
-      inject: [SETTINGS],
-      useFactory: (settings: Settings) => connectDatabase(settings.database),
+      inject: [SETTINGS, StartWatch],
+      useFactory: (settings: Settings, watch: StartWatch) => connectDatabase(settings.database, watch),
     },
     {
       provide: PUBLIC_POOL,

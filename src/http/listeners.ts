@@ -29,6 +29,9 @@ export interface ListenerSettings {
 /** Answers what it can from the socket itself, and has all else go the long way, through the routes. */
 export type ShortWay = (request: IncomingMessage, response: ServerResponse, goTheLongWay: () => void) => void;
 
+/** Answers whatever comes through a door. */
+export type Answering = (door: Listener, request: IncomingMessage, response: ServerResponse) => void;
+
 /** A port that could not be opened; the message says which and why, in one line. */
 export class ListenError extends Error {
   override name = 'ListenError';
@@ -93,6 +96,7 @@ export class Listeners {
   readonly #servers = new Map<Listener, Server | TlsServer>();
   #watched: readonly string[] = [];
   #leaving = false;
+  #answer: Answering = (_door, _request, response) => response.destroy();
 
   /** Opens every port that is on; on the internal one, `short` is asked first. Throws a ListenError where one cannot be. */
   async open(
@@ -101,19 +105,34 @@ export class Listeners {
     short: ShortWay = noShortWay,
   ): Promise<void> {
     await fastify.ready();
+    await this.#open(settings, (door, request, response) => {
+      if (door === 'internal') return short(request, response, () => fastify.routing(request, response));
+      doors.set(request, door);
+      fastify.routing(request, response);
+    });
+  }
+
+  /**
+   * Opens them before there are routes, to be answered so until `open`. Ports that are shared stay closed: those who have
+   * them, too, are the ones to answer there. Throws a ListenError.
+   */
+  async openEarly(settings: ListenerSettings, answer: Answering): Promise<void> {
+    const isShared = settings.sharePorts === true;
+    await this.#open(isShared ? { ...settings, port: null, publicPort: null } : settings, answer);
+  }
+
+  async #open(settings: ListenerSettings, answer: Answering): Promise<void> {
+    this.#answer = answer;
     const wanted: [Listener, number | null, string][] = [
       ['internal', settings.port, 'PORT'],
       ['public', settings.publicPort, 'PUBLIC_PORT'],
       ['ops', settings.opsPort, 'OPS_PORT'],
     ];
     for (const [listener, port, variable] of wanted) {
-      if (port === null) continue;
+      if (port === null || this.#servers.has(listener)) continue;
       const serve: RequestListener = (request, response) => {
         if (this.#leaving) response.setHeader('connection', 'close');
-        if (listener === 'internal')
-          return short(request, response, () => fastify.routing(request, response));
-        doors.set(request, listener);
-        fastify.routing(request, response);
+        this.#answer(listener, request, response);
       };
       const server =
         listener === 'internal' && settings.tls

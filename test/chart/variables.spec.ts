@@ -7,6 +7,7 @@ import { environmentOf, named } from '../support/manifests.js';
 /** What is not for the chart to set, and why. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   SHARE_PORTS: 'a pod has its ports to itself',
+  SERVE_WHILE_STOPPING: 'the kubelet waits for preStopSeconds before it stops a pod',
   DATA_DIR: 'development only',
   SIMULATOR_PORT: 'development only',
 };

@@ -60,6 +60,7 @@ describe('the settings', () => {
       publicPort: 8081,
       opsPort: null,
       sharePorts: false,
+      serveWhileStoppingS: 0,
       tls: null,
       trustedProxies: [],
       publicUrl: 'http://127.0.0.1:8081',

@@ -21,14 +21,19 @@ export class Replica {
     child.stderr?.on('data', collect);
   }
 
-  /** Starts and resolves when it listens. */
-  static async start(env: NodeJS.ProcessEnv): Promise<Replica> {
-    const replica = new Replica(spawnBroker(env));
+  /** Starts and resolves when it listens. Another release is another program. */
+  static async start(env: NodeJS.ProcessEnv, program = PROGRAM): Promise<Replica> {
+    const replica = new Replica(spawnBroker(env, program));
     await eventually(() => {
       if (replica.child.exitCode !== null) throw new Error(`the broker ended:\n${replica.output}`);
       return /listening: .*\n/.test(replica.output);
     });
     return replica;
+  }
+
+  /** Starts and does not wait for anything. */
+  static launch(env: NodeJS.ProcessEnv): Replica {
+    return new Replica(spawnBroker(env));
   }
 
   /** Starts what is expected to end by itself. */
@@ -77,8 +82,8 @@ export class Replica {
   }
 }
 
-function spawnBroker(env: NodeJS.ProcessEnv): ChildProcess {
-  return spawn(process.execPath, [PROGRAM], {
+function spawnBroker(env: NodeJS.ProcessEnv, program = PROGRAM): ChildProcess {
+  return spawn(process.execPath, [program], {
     env: { PATH: process.env['PATH'], ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -128,9 +128,9 @@ export class World {
     return local;
   }
 
-  /** A broker as a process of its own. */
-  async replica(changes: Record<string, string | undefined> = {}): Promise<Replica> {
-    const replica = await Replica.start(this.environment(changes));
+  /** A broker as a process of its own, of this release unless `program` is another's. */
+  async replica(changes: Record<string, string | undefined> = {}, program?: string): Promise<Replica> {
+    const replica = await Replica.start(this.environment(changes), program);
     this.#replicas.push(replica);
     return replica;
   }

@@ -1,0 +1,10 @@
+/** Told while a start waits for something that may come by itself. */
+export class StartWatch {
+  /** @param onWait may throw what ends the start */
+  constructor(private readonly onWait: (why: string) => Promise<void> = () => Promise.resolve()) {}
+
+  /** @param why what it waits for, for people; never a secret */
+  waitsFor(why: string): Promise<void> {
+    return this.onWait(why);
+  }
+}
