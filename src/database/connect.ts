@@ -70,6 +70,7 @@ const WHICH_DATABASE = `
 /** Before anything is made there that belongs elsewhere. */
 async function refuseElsewhere(dataSource: DataSource, settings: DatabaseSettings): Promise<void> {
   const client = new Client(clientConfig(directAddress(settings)));
+  client.on('error', () => undefined);
   try {
     await client.connect();
     const [pooled] = await dataSource.query<{ place: string }[]>(WHICH_DATABASE);

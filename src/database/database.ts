@@ -104,6 +104,8 @@ export class Database {
     const client = await this.#pool.connect().catch((error: unknown) => {
       throw this.#lost(error);
     });
+    // Of a connection that breaks its statement tells, too; what is said twice without a listener would end the process.
+    client.on('error', ignore);
     const committed: (() => void)[] = [];
     const run: Run = Object.assign(
       async <Row extends QueryResultRow>(statement: Statement, values: Values = []) => {
@@ -127,6 +129,7 @@ export class Database {
       throw this.#lost(error);
     } finally {
       client.release(isAway(failed));
+      client.off('error', ignore);
     }
   }
 
@@ -185,6 +188,8 @@ export class Database {
     });
   }
 }
+
+const ignore = (): void => undefined;
 
 /** What the driver says without a code. No error of ours begins like this, whatever it is about. */
 const DRIVER_AWAY =

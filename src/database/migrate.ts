@@ -14,6 +14,8 @@ const LOOK_AGAIN_MS = 200;
  */
 export async function migrate(address: DatabaseAddress): Promise<string[]> {
   const lock = new Client({ ...clientConfig(address), application_name: 'token-broker migrate' });
+  // It may break while nothing is asked of it.
+  lock.on('error', () => undefined);
   const dataSource = createDataSource(address, 2, 0);
   try {
     await lock.connect();
@@ -25,7 +27,7 @@ export async function migrate(address: DatabaseAddress): Promise<string[]> {
     throw explainRefusal(error, address);
   } finally {
     if (dataSource.isInitialized) await dataSource.destroy();
-    await lock.end();
+    await lock.end().catch(() => undefined);
   }
 }
 

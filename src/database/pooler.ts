@@ -14,6 +14,8 @@ const MIXED_UP = /^(26000|42P05)$/;
 export async function refuseLostNames(dataSource: DataSource): Promise<void> {
   const pool = (dataSource.driver as unknown as { master: Pool }).master;
   const clients = [await pool.connect(), await pool.connect()];
+  const ignore = (): void => undefined;
+  for (const client of clients) client.on('error', ignore);
   try {
     for (const client of [...clients, ...clients]) await client.query(PROBE);
   } catch (error) {
@@ -23,6 +25,7 @@ export async function refuseLostNames(dataSource: DataSource): Promise<void> {
     ]);
   } finally {
     for (const client of clients) client.release();
+    for (const client of clients) client.off('error', ignore);
   }
 }
 

@@ -16,6 +16,7 @@ const MARK = `
 /** Marks every grant as one of which nobody knows whether it was spent; how many those are. */
 export async function markRestored(address: DatabaseAddress): Promise<number> {
   const client = new Client({ ...clientConfig(address), application_name: 'token-broker after-restore' });
+  client.on('error', () => undefined);
   try {
     await client.connect();
     // The role may have a limit, which is for the service.

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Database } from '../../src/database/database.js';
 import { Cable } from '../support/cable.js';
 import { ask, eventually } from '../support/http.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
@@ -50,5 +51,27 @@ describe('while the database is away', () => {
     expect([refused.status, refused.body['code']]).toEqual([503, 'store_unavailable']);
     cable.mend();
     await eventually(async () => (await read()).status === 200);
+  });
+
+  it('a transaction whose connection breaks ends alone', async () => {
+    const database = broker.broker.app.get(Database);
+    await world.sql('select pg_advisory_lock(1)');
+    const transaction = database.transaction((run) => run({ text: 'select pg_advisory_xact_lock(1)' }));
+    const ended = transaction.then(
+      () => 'committed',
+      (error: { code?: string }) => error.code,
+    );
+    await eventually(async () => {
+      const waiting = await world.sql(
+        `select 1 from pg_locks l join pg_database d on d.oid = l.database
+          where datname = current_database() and locktype = 'advisory' and not granted`,
+      );
+      return waiting.length > 0;
+    });
+    cable.cut();
+    expect(await ended).toBe('store_unavailable');
+    await world.sql('select pg_advisory_unlock(1)');
+    cable.mend();
+    await eventually(async () => (await world.keepKonnect(broker, '44')).status === 201);
   });
 });
