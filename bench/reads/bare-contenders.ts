@@ -11,6 +11,9 @@ const PROGRAMS = {
   nest: './contenders/nest-server.js',
 } as const;
 
+/** Of whoever asks them: most look at none. */
+const KEY = 'of-a-contender';
+
 /** A server that answers always the same, and does it the same way for whoever asks. */
 export async function startCanned(of: keyof typeof PROGRAMS, answer: CannedAnswer): Promise<Contender> {
   const program = Companion.start(new URL(PROGRAMS[of], import.meta.url));
@@ -21,15 +24,26 @@ export async function startCanned(of: keyof typeof PROGRAMS, answer: CannedAnswe
 }
 
 /** A server that answers what lies in a database, with as little as that takes. */
-export async function startSealed(
+export async function startSealed(readable: Readable, example: CannedAnswer): Promise<Contender> {
+  return startOpening('./contenders/sealed-server.js', readable, example);
+}
+
+/** A server that opens what lies in its memory, with as little as that takes. */
+export async function startLeast(readable: Readable, example: CannedAnswer): Promise<Contender> {
+  return startOpening('./contenders/least-server.js', readable, example);
+}
+
+async function startOpening(
+  of: string,
   { surroundings, sealKey }: Readable,
   example: CannedAnswer,
 ): Promise<Contender> {
-  const program = Companion.start(new URL('./contenders/sealed-server.js', import.meta.url));
+  const program = Companion.start(new URL(of, import.meta.url));
   const order: SealedOrder = {
     databaseUrl: surroundings.databaseUrl,
     pool: POOL,
     sealKey: sealKey.export().toString('base64'),
+    key: KEY,
     example,
   };
   const port = await program.ask<number>({ ...order });
@@ -44,7 +58,7 @@ export async function startSealed(
 
 function contenderAt(port: number, program: Companion): Contender {
   const url = tokensOf(`http://127.0.0.1:${port}`);
-  return { url, keys: ['not-looked-at'], pid: program.pid, stop: () => program.stop() };
+  return { url, keys: [KEY], pid: program.pid, stop: () => program.stop() };
 }
 
 /** Whoever writes fewer bytes has an easier race. */

@@ -1,5 +1,5 @@
 import type { Cell } from './cells.js';
-import { startCanned, startSealed } from './bare-contenders.js';
+import { startCanned, startLeast, startSealed } from './bare-contenders.js';
 import { type Contender, fetchAnswer } from './contender.js';
 import { type Readable, startColdBroker, startReadBroker } from './readable.js';
 import { RenewalsBeside } from './renewals-beside.js';
@@ -35,10 +35,11 @@ export class Contenders {
       this.#keep(startColdBroker(smallCold)),
     ]);
     const [example, coldExample] = [await fetchAnswer(warm), await fetchAnswer(cold)];
-    const [http, fastify, nest, sealed] = await Promise.all([
+    const [http, fastify, nest, least, sealed] = await Promise.all([
       this.#keep(startCanned('http', example)),
       this.#keep(startCanned('fastify', example)),
       this.#keep(startCanned('nest', example)),
+      this.#keep(startLeast(small, example)),
       this.#keep(startSealed(large, coldExample)),
     ]);
     this.renewals = new RenewalsBeside(warm, small, seconds);
@@ -51,6 +52,7 @@ export class Contenders {
       { name: 'http', contender: http },
       { name: 'fastify', contender: fastify },
       { name: 'nest', contender: nest },
+      { name: 'least', contender: least },
       { name: 'one', contender: warm },
       { name: 'uniform', contender: warm, companies: uniform },
       { name: 'zipf', contender: warm, companies: zipf },

@@ -15,6 +15,7 @@ const SHOWN: readonly (readonly [CellName, 'bare' | 'broker'])[] = [
   ['http', 'bare'],
   ['fastify', 'bare'],
   ['nest', 'bare'],
+  ['least', 'bare'],
   ['one', 'broker'],
   ['uniform', 'broker'],
   ['zipf', 'broker'],

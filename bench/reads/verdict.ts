@@ -50,6 +50,11 @@ export function judgeReads(results: Results): Finding[] {
       value: thrift('one', 'http'),
       unit: times,
     },
+    {
+      name: 'one connection, of node:http with a hash and a decryption',
+      value: rate('one', 'least'),
+      unit: times,
+    },
     { name: 'one connection, of bare Fastify', value: rate('one', 'fastify'), unit: times },
     { name: 'one connection, of Nest on Fastify', value: rate('one', 'nest'), unit: times },
     { name: `${few} uniform, of one`, value: rate('uniform', 'one'), unit: times, ...atLeast(0.9) },

@@ -52,6 +52,8 @@ const PUBLIC_TIMES_MS = {
   requestTimeout: 10_000,
   connectionsCheckingInterval: 1_000,
 } as const;
+/** A missing host is refused as a problem; no stream is made of the body of a request that has none. */
+const PLAIN = { requireHostHeader: false, optimizeEmptyRequests: true } as const;
 /** A process has few file descriptors, which the services inside need, too; an ingress uses dozens. */
 const MOST_PUBLIC_CONNECTIONS = 1_000;
 /** Of requests that did not come through the internal one. */
@@ -137,10 +139,7 @@ export class Listeners {
       const server =
         listener === 'internal' && settings.tls
           ? this.#createTls(serve, settings.tls)
-          : createServer(
-              { ...(listener === 'public' ? PUBLIC_TIMES_MS : TIMES_MS), requireHostHeader: false },
-              serve,
-            );
+          : createServer({ ...(listener === 'public' ? PUBLIC_TIMES_MS : TIMES_MS), ...PLAIN }, serve);
       if (listener === 'public') server.maxConnections = MOST_PUBLIC_CONNECTIONS;
       server.on('clientError', refuseBrokenRequest);
       server.on('checkExpectation', serve);
@@ -183,10 +182,7 @@ export class Listeners {
       cert: readFileSync(tls.certFile),
       key: readFileSync(tls.keyFile),
     });
-    const server = createTlsServer(
-      { ...TIMES_MS, ...read(), minVersion: 'TLSv1.2', requireHostHeader: false },
-      serve,
-    );
+    const server = createTlsServer({ ...TIMES_MS, ...read(), minVersion: 'TLSv1.2', ...PLAIN }, serve);
     this.#watched = [tls.certFile, tls.keyFile];
     for (const path of this.#watched) {
       watchFile(path, { interval: CERTIFICATE_LOOK_MS, persistent: false }, () => {

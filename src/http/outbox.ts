@@ -1,9 +1,10 @@
-import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 
 interface Outgoing {
   readonly response: ServerResponse;
   readonly status: number;
-  readonly headers: OutgoingHttpHeaders;
+  /** Names and values, one after the other: as objects they would be taken apart again. */
+  readonly headers: string[];
   readonly body: string;
 }
 
@@ -34,7 +35,8 @@ export class Outbox {
 
 function write({ response, status, headers, body }: Outgoing): void {
   const bytes = Buffer.byteLength(body);
-  response.writeHead(status, { ...headers, 'content-length': bytes });
+  headers.push('content-length', String(bytes));
+  response.writeHead(status, headers);
   // What is ASCII, as nearly every answer, need not be turned into UTF-8.
   response.end(body, bytes === body.length ? 'latin1' : 'utf8');
 }

@@ -6,21 +6,23 @@ import { Authentication } from '../clients/authentication.js';
 import { CallerLimits } from '../clients/caller-limits.js';
 import { SETTINGS } from '../config/config.module.js';
 import type { Settings } from '../config/settings.js';
-import { classOf, resourceOf, type Caller } from '../http/caller.js';
+import { classOf, type Caller } from '../http/caller.js';
 import { Outbox } from '../http/outbox.js';
 import { problemMessage } from '../http/problem-answer.js';
 import { requestIdOf } from '../http/request-id.js';
 import { isId, type Subject } from '../shared/ids.js';
 import { Problem } from '../shared/problem.js';
 import { RequestMetrics, type RouteName } from '../telemetry/request-metrics.js';
-import type { TokenAnswer } from './token-answer.js';
 import { readTokenQuery, type TokenQuery } from './token-query.js';
 import { TracedTokens } from './traced-tokens.js';
 
-const PATH = /^\/v1\/tokens\/([\w.-]+)\/companies\/([\w.-]+)(?:\/locations\/([\w.-]+))?(?:\?([^#]{0,500}))?$/;
+/** The resource as permissions name it, which is how a path does, and the parts of it. */
+const PATH =
+  /^\/v1\/tokens\/(([\w.-]+)\/companies\/([\w.-]+)(?:\/locations\/([\w.-]+))?)(?:\?([^#]{0,500}))?$/;
 /** As the routes are counted that this stands before. */
 const COMPANY: RouteName = { method: 'GET', route: '/v1/tokens/:provider/companies/:companyId' };
 const LOCATION: RouteName = { method: 'GET', route: `${COMPANY.route}/locations/:locationId` };
+const ALWAYS = ['cache-control', 'no-store', 'content-type', 'application/json; charset=utf-8'];
 /** Callers ask for the same lives and scopes again and again. */
 const MOST_QUERIES = 1_000;
 
@@ -29,6 +31,7 @@ interface Read extends TokenQuery {
   /** Milliseconds, of no particular day. */
   readonly begunAt: number;
   readonly subject: Subject;
+  readonly resource: string;
   readonly caller: Caller;
 }
 
@@ -57,7 +60,7 @@ export class DirectReads {
   serve(request: IncomingMessage, response: ServerResponse, goTheLongWay: () => void): void {
     const read = this.#read(request);
     if (!read) return goTheLongWay();
-    const { subject, wish, orCompany, caller } = read;
+    const { subject, resource, wish, orCompany, caller } = read;
     const giveUp = (): void => {
       this.limits.giveBack('tokens', caller.id);
       goTheLongWay();
@@ -68,13 +71,13 @@ export class DirectReads {
       return goTheLongWay();
     }
     try {
-      const answer = this.tokens.fetchAtOnce(subject, wish, caller);
-      if (answer) return this.#send(response, read, answer);
+      const answer = this.tokens.fetchAtOnce(subject, resource, wish, caller);
+      if (answer !== undefined) return this.#send(response, read, answer);
     } catch {
       return giveUp();
     }
     this.tokens.fetchInHand(subject, wish, orCompany, caller).then(
-      (answer) => (answer ? this.#send(response, read, answer) : giveUp()),
+      (answer) => (answer === undefined ? giveUp() : this.#send(response, read, answer)),
       (error: unknown) => this.#refuse(response, read, error, giveUp),
     );
   }
@@ -82,35 +85,30 @@ export class DirectReads {
   #read(request: IncomingMessage): Read | undefined {
     const begunAt = performance.now();
     const { method, url = '', headers } = request;
-    const [, provider, companyId, locationId = null, query = ''] = PATH.exec(url) ?? [];
-    if (method !== 'GET' || provider === undefined || companyId === undefined) return undefined;
+    const [, resource, provider, companyId, locationId = null, query = ''] = PATH.exec(url) ?? [];
+    if (method !== 'GET' || resource === undefined) return undefined;
+    if (provider === undefined || companyId === undefined) return undefined;
     if (!isPlain(headers) || (this.#hasProxies && headers['x-forwarded-for'] !== undefined)) return undefined;
     if (!isId(provider) || !isId(companyId) || (locationId !== null && !isId(locationId))) return undefined;
     const sender = { ip: request.socket.remoteAddress, id: requestIdOf(request) };
     const caller = this.authentication.known(headers.authorization, sender);
-    const subject = { provider, companyId, locationId };
-    if (!caller?.permits('token:read', resourceOf(subject))) return undefined;
+    if (!caller?.permits('token:read', resource)) return undefined;
     const asked = this.#queryOf(query, locationId !== null);
-    return asked && { ...asked, subject, caller, begunAt };
+    return asked && { ...asked, subject: { provider, companyId, locationId }, resource, caller, begunAt };
   }
 
-  #send(response: ServerResponse, read: Read, answer: TokenAnswer): void {
-    const { requestId } = read.caller;
+  #send(response: ServerResponse, read: Read, body: string): void {
     this.#count(read, 'ok');
-    const headers = {
-      'x-request-id': requestId ?? '',
-      'cache-control': 'no-store',
-      'content-type': 'application/json; charset=utf-8',
-    };
-    this.#outbox.put({ response, status: 200, headers, body: JSON.stringify(answer) });
+    const headers = ['x-request-id', read.caller.requestId ?? '', ...ALWAYS];
+    this.#outbox.put({ response, status: 200, headers, body });
   }
 
   /** What nobody foresaw is told and logged by the routes. */
   #refuse(response: ServerResponse, read: Read, error: unknown, goTheLongWay: () => void): void {
     if (!(error instanceof Problem)) return goTheLongWay();
-    const { requestId } = read.caller;
     this.#count(read, error.code);
-    this.#outbox.put({ response, status: error.status, ...problemMessage(error, requestId ?? '') });
+    const { headers, body } = problemMessage(error, read.caller.requestId ?? '');
+    this.#outbox.put({ response, status: error.status, headers: Object.entries(headers).flat(), body });
   }
 
   #count({ subject, caller, begunAt }: Read, outcome: string): void {

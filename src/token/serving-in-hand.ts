@@ -1,11 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { resourceOf, type Caller } from '../http/caller.js';
 import type { TokenProvider } from '../provider/token-provider.js';
+import { Clock } from '../shared/clock.js';
 import type { Subject } from '../shared/ids.js';
 import { RequestMetrics } from '../telemetry/request-metrics.js';
 import { mayHavePersonal, served, type Served } from './served.js';
 import { judgeInHand, type Wish } from './serving.js';
-import type { TokenInHand } from './token-in-hand.js';
+import type { KeptTokenInHand } from './token-in-hand.js';
 import { TokensInHand } from './tokens-in-hand.js';
 
 const AWAY = 'The database is away; this is the token as it was last known, and it may have been replaced.';
@@ -19,12 +20,18 @@ export class ServingInHand {
   constructor(
     private readonly tokens: TokensInHand,
     private readonly metrics: RequestMetrics,
+    private readonly clock: Clock,
   ) {}
 
-  /** From memory, at once. Undefined where more has to be looked at. */
-  serve(provider: TokenProvider, subject: Subject, wish: Wish, caller: Caller): Served | undefined {
-    const token = this.tokens.current(resourceOf(subject));
-    const served = token && serveInHand(provider, token, wish, caller, true);
+  /** The token of whom `resource` names, from memory, at once. Undefined where more has to be looked at. */
+  serve(
+    provider: TokenProvider,
+    resource: string,
+    wish: Wish,
+    caller: Caller,
+  ): Served<KeptTokenInHand> | undefined {
+    const token = this.tokens.current(resource);
+    const served = token && this.#serve(provider, token, wish, caller, true);
     if (served) this.metrics.foundInMemory();
     return served;
   }
@@ -39,24 +46,25 @@ export class ServingInHand {
     wish: Wish,
     orCompany: boolean,
     caller: Caller,
-  ): Promise<Served | undefined> {
+  ): Promise<Served<KeptTokenInHand> | undefined> {
     const company = { ...subject, locationId: null };
     this.metrics.lookedUpInDatabase();
     let found = await this.tokens.find(resourceOf(subject), subject);
     if (!found && orCompany && caller.permits('token:read', resourceOf(company)))
       found = await this.tokens.find(resourceOf(company), company);
-    return found && serveInHand(provider, found.token, wish, caller, found.isCertain);
+    return found && this.#serve(provider, found.token, wish, caller, found.isCertain);
   }
-}
 
-function serveInHand(
-  provider: TokenProvider,
-  token: TokenInHand,
-  wish: Wish,
-  caller: Caller,
-  isCertain: boolean,
-): Served | undefined {
-  const verdict = judgeInHand(token, wish);
-  if (verdict?.kind !== 'serve' || !mayHavePersonal(token, caller)) return undefined;
-  return served(provider, token, verdict.stale || !isCertain, isCertain ? null : AWAY);
+  #serve(
+    provider: TokenProvider,
+    token: KeptTokenInHand,
+    wish: Wish,
+    caller: Caller,
+    isCertain: boolean,
+  ): Served<KeptTokenInHand> | undefined {
+    const nowMs = this.clock.monotonic() + token.aheadMs;
+    const verdict = judgeInHand(token, token.remainingSeconds(nowMs), wish);
+    if (verdict?.kind !== 'serve' || !mayHavePersonal(token, caller)) return undefined;
+    return served(provider, token, verdict.stale || !isCertain, isCertain ? null : AWAY, nowMs);
+  }
 }

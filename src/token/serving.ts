@@ -36,7 +36,7 @@ const MISCONFIGURED = new Set([
 
 /** Serves, renews or refuses: the whole of what a read may come to, in the order of the contract. Pure. */
 export function judge(connection: Connection, wish: Wish): Verdict {
-  const verdict = judgeInHand(connection, wish);
+  const verdict = judgeInHand(connection, remainingSeconds(connection), wish);
   if (verdict) return verdict;
   if (connection.sealedGrant === null) return unrenewable(remainingSeconds(connection));
   if (connection.status === 'paused') return { kind: 'refuse', code: 'connection_paused' };
@@ -44,11 +44,10 @@ export function judge(connection: Connection, wish: Wish): Verdict {
   return { kind: 'renew' };
 }
 
-/** What the token in hand comes to; undefined where it does not do, and the grant has to be looked at. */
-export function judgeInHand(token: TokenInHand, wish: Wish): Verdict | undefined {
+/** What the token in hand comes to, with `remaining` seconds to live; undefined where it does not do, and the grant has to be looked at. */
+export function judgeInHand(token: TokenInHand, remaining: number, wish: Wish): Verdict | undefined {
   if (token.status === 'revoked') return { kind: 'refuse', code: 'connection_revoked' };
   const dead = token.status === 'reauthorization_required';
-  const remaining = remainingSeconds(token);
   const satisfied = remaining > 0 && remaining >= wish.minTtl && !(dead && isReported(token));
   if (dead && !satisfied) return { kind: 'refuse', code: 'reauthorization_required' };
 

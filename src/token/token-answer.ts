@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { TokenProvider } from '../provider/token-provider.js';
 import type { Secret } from '../shared/secret.js';
+import { ThisTurn } from '../shared/this-turn.js';
 import {
   Field,
   OptionalField,
@@ -16,6 +17,8 @@ import {
 import { Vault } from '../vault/vault.js';
 import { placeOf } from './connection.js';
 import type { Served } from './served.js';
+import type { KeptTokenInHand, TokenInHand } from './token-in-hand.js';
+import { frameOf, writeToken, type Frame } from './token-text.js';
 
 class HeaderAnswer {
   @Field(text('x-access-token')) readonly name!: string;
@@ -85,7 +88,7 @@ export function shapeToken(opened: OpenedToken): TokenAnswer {
     header: provider.header(token),
     base_url: provider.settings.baseUrl,
     expires_at: expiresAt?.toISOString() ?? null,
-    expires_in: expiresAt && Math.floor((expiresAt.getTime() - now.getTime()) / 1_000),
+    expires_in: expiresAt && wholeSeconds(expiresAt.getTime() - now.getTime()),
     refresh_after: refreshAfter(opened).toISOString(),
     scopes: opened.scopes,
     version: opened.version,
@@ -99,23 +102,78 @@ export function shapeToken(opened: OpenedToken): TokenAnswer {
   };
 }
 
+/** Frames that are kept: some 6 MB. */
+const MOST_FRAMES = 10_000;
+
 /** Opens a connection's token that is to be served. */
 @Injectable()
 export class TokenAnswers {
+  /** In a circle: the next frame takes the place of the oldest. */
+  readonly #framed: KeptTokenInHand[] = [];
+  #next = 0;
+  readonly #thisTurn = new ThisTurn<KeptTokenInHand, string>();
+
   constructor(private readonly vault: Vault) {}
 
-  of({ connection, provider, stale, warning }: Served): TokenAnswer {
-    if (!connection.sealedToken) throw new Error('only a connection with a token is served');
-    return shapeToken({
-      ...connection,
-      token: this.vault.open(connection.sealedToken, placeOf(connection, 'sealed_token')),
-      provider,
-      version: connection.tokenVersion,
-      connectionId: connection.id,
-      stale,
-      warning,
-    });
+  of(served: Served): TokenAnswer {
+    return shapeServed(served, this.#open(served.connection));
   }
+
+  /**
+   * The same as JSON. What is asked for again and again is not put together anew; a token that many want at the same moment
+   * is opened once for all of them, whose answers are sent together, and forgotten with these.
+   */
+  textOf(served: Served<KeptTokenInHand>): string {
+    const { connection, stale, warning } = served;
+    if (stale || warning !== null) return JSON.stringify(this.of(served));
+    return this.#thisTurn.of(connection, () => this.#write(served));
+  }
+
+  #write(served: Served<KeptTokenInHand>): string {
+    const { connection, nowMs } = served;
+    const frame = this.#frameOf(served);
+    if (!frame || connection.expiresMs === null) return JSON.stringify(this.of(served));
+    return writeToken(frame, this.#open(connection), wholeSeconds(connection.expiresMs - nowMs));
+  }
+
+  #frameOf(served: Served<KeptTokenInHand>): Frame | undefined {
+    const { connection, provider } = served;
+    // `refresh_after` is of now where no calendar knows.
+    if (!provider.renews) return undefined;
+    if (connection.frame) return connection.frame;
+    // Most of what is read from the database is read once.
+    if (!connection.isServed) return void (connection.isServed = true);
+    connection.frame = frameOf((token) => shapeServed(served, token));
+    const oldest = this.#framed[this.#next];
+    if (oldest) oldest.frame = undefined;
+    this.#framed[this.#next] = connection;
+    this.#next = (this.#next + 1) % MOST_FRAMES;
+    return connection.frame;
+  }
+
+  #open(connection: TokenInHand): Secret {
+    const { sealedToken } = connection;
+    if (!sealedToken) throw new Error('only a connection with a token is served');
+    return this.vault.open(sealedToken, placeOf(connection, 'sealed_token'));
+  }
+}
+
+function shapeServed({ connection, provider, stale, warning, nowMs }: Served, token: Secret): TokenAnswer {
+  const { companyId, locationId, tokenType, scopes, expiresAt, renewAt } = connection;
+  return shapeToken({
+    ...{ companyId, locationId, tokenType, scopes, expiresAt, renewAt },
+    token,
+    provider,
+    now: new Date(nowMs),
+    version: connection.tokenVersion,
+    connectionId: connection.id,
+    stale,
+    warning,
+  });
+}
+
+function wholeSeconds(milliseconds: number): number {
+  return Math.floor(milliseconds / 1_000);
 }
 
 /**

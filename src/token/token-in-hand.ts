@@ -1,4 +1,6 @@
+import type { Sealed } from '../shared/secret.js';
 import type { Connection } from './connection.js';
+import type { Frame } from './token-text.js';
 
 /** What a connection's row says of the token in hand: all that it takes to hand it out, and no grant. */
 export type TokenInHand = Pick<
@@ -7,7 +9,6 @@ export type TokenInHand = Pick<
   | 'provider'
   | 'companyId'
   | 'locationId'
-  | 'now'
   | 'status'
   | 'scopes'
   | 'tokenVersion'
@@ -21,22 +22,100 @@ export type TokenInHand = Pick<
   | 'consecutiveFailures'
   | 'reportedVersion'
   | 'credentialType'
->;
+> & {
+  /** As permissions name it, where somebody has put that together already. */
+  readonly resource?: string;
+};
 
 /** As its row is read: times in milliseconds, and scopes as JSON, since a driver is slow to parse dates and arrays. */
-export type TokenInHandRow = Omit<TokenInHand, 'now' | 'expiresAt' | 'renewAt' | 'scopes'> & {
+export type TokenInHandRow = Omit<TokenInHand, 'expiresAt' | 'renewAt' | 'scopes' | 'resource'> & {
   readonly nowMs: number;
   readonly expiresMs: number | null;
   readonly renewMs: number | null;
   readonly scopesJson: string;
 };
 
-/** As it lies in memory. A Date would take a hundred bytes, and a Buffer more than twice what it holds. */
-export type KeptTokenInHand = Omit<TokenInHandRow, 'scopesJson' | 'sealedToken'> & {
+/** What of a row takes the same text, or the same list, in many others. */
+type Shared = Pick<
+  TokenInHand,
+  'provider' | 'status' | 'tokenType' | 'credentialType' | 'lastError' | 'scopes'
+>;
+
+/**
+ * As it lies in memory, and is read there: nothing of it is copied for a request. A Date would take a hundred bytes, and a
+ * Buffer more than twice what it holds, so that both are made for whoever asks for them.
+ */
+export class KeptTokenInHand implements TokenInHand {
+  readonly id: string;
+  readonly provider: string;
+  readonly companyId: string;
+  readonly locationId: string | null;
+  readonly status: TokenInHand['status'];
   readonly scopes: readonly string[];
+  readonly tokenVersion: number;
+  readonly tokenType: string | null;
+  readonly tokenFingerprint: string | null;
+  readonly renewedLifetimeS: number | null;
+  readonly lastError: string | null;
+  readonly consecutiveFailures: number;
+  readonly reportedVersion: number | null;
+  readonly credentialType: TokenInHand['credentialType'];
+  readonly expiresMs: number | null;
+  readonly renewMs: number | null;
+  /** How many milliseconds the database's clock is ahead of this process's monotonic one. */
+  readonly aheadMs: number;
+  /** Its answer but for the token, where that is asked for again and again. */
+  frame: Frame | undefined = undefined;
+  /** Was it handed out before? */
+  isServed = false;
   /** Sealed as it was; each character is a byte. */
-  readonly sealedLatin1: string | null;
-};
+  readonly #sealedLatin1: string | null;
+
+  /** @param askedAtMs monotonic, when the row was asked for: it is as it was then, or later */
+  constructor(
+    row: TokenInHandRow,
+    shared: Shared,
+    readonly resource: string,
+    askedAtMs: number,
+  ) {
+    this.id = row.id;
+    this.provider = shared.provider;
+    this.companyId = row.companyId;
+    this.locationId = row.locationId;
+    this.status = shared.status;
+    this.scopes = shared.scopes;
+    this.tokenVersion = row.tokenVersion;
+    this.tokenType = shared.tokenType;
+    this.tokenFingerprint = row.tokenFingerprint;
+    this.renewedLifetimeS = row.renewedLifetimeS;
+    this.lastError = shared.lastError;
+    this.consecutiveFailures = row.consecutiveFailures;
+    this.reportedVersion = row.reportedVersion;
+    this.credentialType = shared.credentialType;
+    this.expiresMs = row.expiresMs;
+    this.renewMs = row.renewMs;
+    this.aheadMs = row.nowMs - askedAtMs;
+    this.#sealedLatin1 = row.sealedToken && row.sealedToken.toString('latin1');
+  }
+
+  get expiresAt(): Date | null {
+    return this.expiresMs === null ? null : new Date(this.expiresMs);
+  }
+
+  get renewAt(): Date | null {
+    return this.renewMs === null ? null : new Date(this.renewMs);
+  }
+
+  get sealedToken(): Sealed | null {
+    return this.#sealedLatin1 === null ? null : (Buffer.from(this.#sealedLatin1, 'latin1') as Sealed);
+  }
+
+  /** Seconds that it still lives: as `remainingSeconds` of a connection. */
+  remainingSeconds(nowMs: number): number {
+    if (this.#sealedLatin1 === null) return -Infinity;
+    return this.expiresMs === null ? Infinity : (this.expiresMs - nowMs) / 1_000;
+  }
+}
 
 const milliseconds = (time: string): string => `(extract(epoch from ${time}) * 1000)::float8`;
 
@@ -47,16 +126,23 @@ const COLUMNS = `c.id, c.provider, c.company_id as "companyId", c.location_id as
   c.consecutive_failures as "consecutiveFailures", c.reported_version as "reportedVersion",
   c.credential_type as "credentialType", ${milliseconds('broker_now()')} as "nowMs"`;
 
-/** $1 provider, $2 company, $3 location. Two statements, since `is not distinct from` would not use the index. */
-export const TOKEN_IN_HAND_SQL = {
-  ofCompany: {
-    name: 'token_in_hand_of_company',
-    text: `select ${COLUMNS} from connections c
-           where c.provider = $1 and c.company_id = $2 and c.location_id is null`,
+/** Of each of many, looked for one by one in the index, whatever the planner thinks that there are. */
+const ofEach = (subjects: string, condition: string): string =>
+  `select ${COLUMNS} from ${subjects}
+   cross join lateral (select * from connections r
+                       where r.provider = s.provider and r.company_id = s.company_id and r.location_id ${condition} limit 1) c`;
+
+/** $1 providers, $2 companies, $3 locations. Two statements, since `is not distinct from` would not use the index. */
+export const TOKENS_IN_HAND_SQL = {
+  ofCompanies: {
+    name: 'tokens_in_hand_of_companies',
+    text: ofEach('unnest($1::text[], $2::text[]) s (provider, company_id)', 'is null'),
   },
-  ofLocation: {
-    name: 'token_in_hand_of_location',
-    text: `select ${COLUMNS} from connections c
-           where c.provider = $1 and c.company_id = $2 and c.location_id = $3`,
+  ofLocations: {
+    name: 'tokens_in_hand_of_locations',
+    text: ofEach(
+      'unnest($1::text[], $2::text[], $3::text[]) s (provider, company_id, location_id)',
+      '= s.location_id',
+    ),
   },
 } as const;

@@ -39,6 +39,7 @@ import { TokenController } from './token.controller.js';
 import { TokenRenewer } from './token-renewer.js';
 import { DirectReads } from './direct-reads.js';
 import { ServingInHand } from './serving-in-hand.js';
+import { TokenLookUps } from './token-look-ups.js';
 import { TokensInHand } from './tokens-in-hand.js';
 import { TokenService } from './token.service.js';
 import { TracedTokens } from './traced-tokens.js';
@@ -66,6 +67,7 @@ import { TracedTokens } from './traced-tokens.js';
     RenewalSchedule,
     DirectReads,
     ServingInHand,
+    TokenLookUps,
     TokensInHand,
     TokenService,
     TokenAnswers,

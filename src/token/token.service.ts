@@ -17,6 +17,7 @@ import {
 } from './serving.js';
 import { mayHavePersonal, served, SUSPECT, type Served } from './served.js';
 import { ServingInHand } from './serving-in-hand.js';
+import type { KeptTokenInHand } from './token-in-hand.js';
 import { TokenRenewer } from './token-renewer.js';
 
 /** What a refused caller is told in words; the code says the rest. */
@@ -65,9 +66,14 @@ export class TokenService {
   }
 
   /** As `fetch`, from memory, at once; undefined where that does not do. */
-  fetchAtOnce(subject: Subject, wish: Wish, caller: Caller): Served | undefined {
+  fetchAtOnce(
+    subject: Subject,
+    resource: string,
+    wish: Wish,
+    caller: Caller,
+  ): Served<KeptTokenInHand> | undefined {
     const provider = this.registry.get(subject.provider);
-    const served = this.inHand.serve(provider, subject, wish, caller);
+    const served = this.inHand.serve(provider, resource, wish, caller);
     if (served) this.metrics.tokenAnswered(provider.name, served.stale ? 'stale' : 'fresh');
     return served;
   }
@@ -78,8 +84,8 @@ export class TokenService {
     wish: Wish,
     orCompany: boolean,
     caller: Caller,
-  ): Promise<Served | undefined> {
-    return this.#counted(subject, (provider) => this.#inHand(provider, subject, wish, orCompany, caller));
+  ): Promise<Served<KeptTokenInHand> | undefined> {
+    return this.#counted(subject, (provider) => this.inHand.find(provider, subject, wish, orCompany, caller));
   }
 
   /** From memory where that will do, else after a look at the database. */
@@ -91,7 +97,7 @@ export class TokenService {
     caller: Caller,
   ): Promise<Served | undefined> {
     return (
-      this.inHand.serve(provider, subject, wish, caller) ??
+      this.inHand.serve(provider, resourceOf(subject), wish, caller) ??
       this.inHand.find(provider, subject, wish, orCompany, caller)
     );
   }
@@ -182,12 +188,12 @@ export class TokenService {
     warning: string | null = null,
   ): Promise<Served> {
     const verdict = judge(connection, wish);
-    if (verdict.kind === 'serve') return served(provider, connection, verdict.stale, warning);
+    if (verdict.kind === 'serve') return servedNow(provider, connection, verdict.stale, warning);
     if (verdict.kind === 'refuse') throw await this.#refusal(provider, connection, verdict, caller);
     const renewed = await this.renewer.renew(connection, connection.tokenVersion);
     if (!renewed) throw stillRunning(connection);
     const second = judgeAfterRenewal(renewed, wish);
-    if (second.kind === 'serve') return served(provider, renewed, second.stale, warning);
+    if (second.kind === 'serve') return servedNow(provider, renewed, second.stale, warning);
     throw await this.#refusal(provider, renewed, second, caller);
   }
 
@@ -204,12 +210,12 @@ export class TokenService {
       });
     const verdict = judgeAfterRenewal(row, { minTtl: 0, scopes: [] });
     if (verdict.kind !== 'serve') throw await this.#refusal(provider, row, verdict, caller);
-    if (row.tokenVersion > version) return served(provider, row, verdict.stale, null);
+    if (row.tokenVersion > version) return servedNow(provider, row, verdict.stale, null);
     if (row.consecutiveFailures > 0) {
       const failed: Verdict = { kind: 'refuse', code: failureProblem(row) };
       throw await this.#refusal(provider, row, failed, caller);
     }
-    return served(provider, row, verdict.stale, 'The provider gave the same token again.');
+    return servedNow(provider, row, verdict.stale, 'The provider gave the same token again.');
   }
 
   async #refusal(
@@ -247,6 +253,16 @@ export class TokenService {
     const unasked = wider.filter((scope) => !provider.scopes.includes(scope));
     return provider.reauthorizeUrl(connection.companyId, unasked);
   }
+}
+
+/** As it was when its row was read, a moment ago. */
+function servedNow(
+  provider: TokenProvider,
+  connection: Connection,
+  stale: boolean,
+  warning: string | null,
+): Served {
+  return served(provider, connection, stale, warning, connection.now.getTime());
 }
 
 function tooSoon(connection: Connection, version: number): string | null {

@@ -2,17 +2,11 @@ import { Inject, Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import { SETTINGS } from '../config/config.module.js';
 import type { Settings } from '../config/settings.js';
-import { Database } from '../database/database.js';
-import { ReplicaCaches, type Remembered, type ReplicaCache } from '../database/replica-cache.js';
+import { ReplicaCaches, type ReplicaCache } from '../database/replica-cache.js';
 import { Clock } from '../shared/clock.js';
 import type { Subject } from '../shared/ids.js';
-import type { Sealed } from '../shared/secret.js';
-import {
-  TOKEN_IN_HAND_SQL,
-  type KeptTokenInHand,
-  type TokenInHand,
-  type TokenInHandRow,
-} from './token-in-hand.js';
+import { KeptTokenInHand, type TokenInHandRow } from './token-in-hand.js';
+import { TokenLookUps } from './token-look-ups.js';
 
 /** Connections have few sets of scopes, types and errors among them, each of which is kept once. */
 const MOST_SHARED = 1_000;
@@ -30,16 +24,15 @@ export class TokensInHand {
   constructor(
     @Inject(SETTINGS) settings: Settings,
     caches: ReplicaCaches,
-    private readonly database: Database,
+    private readonly lookUps: TokenLookUps,
     private readonly clock: Clock,
   ) {
     this.#cache = caches.of('connections', settings.cache.rows);
   }
 
   /** The token of whom `resource` names, as it is now; undefined where the database has to be asked. */
-  current(resource: string): TokenInHand | undefined {
-    const entry = this.#cache.current(resource);
-    return entry && this.#asOfNow(entry);
+  current(resource: string): KeptTokenInHand | undefined {
+    return this.#cache.current(resource)?.row;
   }
 
   /**
@@ -49,35 +42,27 @@ export class TokensInHand {
   async find(
     resource: string,
     subject: Subject,
-  ): Promise<{ readonly token: TokenInHand; readonly isCertain: boolean } | undefined> {
-    const found = await this.#cache.find(resource, () => this.#find(subject));
-    return found && { token: this.#asOfNow(found.entry), isCertain: found.isCertain };
+  ): Promise<{ readonly token: KeptTokenInHand; readonly isCertain: boolean } | undefined> {
+    const found = await this.#cache.find(resource, () => this.#find(resource, subject));
+    return found && { token: found.entry.row, isCertain: found.isCertain };
   }
 
-  async #find({ provider, companyId, locationId }: Subject): Promise<KeptTokenInHand | undefined> {
-    const [row] =
-      locationId === null
-        ? await this.database.run<TokenInHandRow>(TOKEN_IN_HAND_SQL.ofCompany, [provider, companyId])
-        : await this.database.run<TokenInHandRow>(TOKEN_IN_HAND_SQL.ofLocation, [
-            provider,
-            companyId,
-            locationId,
-          ]);
-    return row && this.#kept(row);
+  async #find(resource: string, subject: Subject): Promise<KeptTokenInHand | undefined> {
+    const askedAt = this.clock.monotonic();
+    const row = await this.lookUps.find(subject);
+    return row && this.#kept(row, resource, askedAt);
   }
 
-  #kept(row: TokenInHandRow): KeptTokenInHand {
-    const { scopesJson, sealedToken, ...rest } = row;
-    return {
-      ...rest,
+  #kept(row: TokenInHandRow, resource: string, askedAt: number): KeptTokenInHand {
+    const shared = {
       provider: this.#same(row.provider),
       status: this.#same(row.status),
       tokenType: this.#same(row.tokenType),
       credentialType: this.#same(row.credentialType),
       lastError: this.#same(row.lastError),
-      scopes: this.#scopesOf(scopesJson),
-      sealedLatin1: sealedToken && sealedToken.toString('latin1'),
+      scopes: this.#scopesOf(row.scopesJson),
     };
+    return new KeptTokenInHand(row, shared, resource, askedAt);
   }
 
   /** The one text of these letters that all rows share. */
@@ -92,17 +77,5 @@ export class TokensInHand {
     let scopes = this.#scopes.get(json);
     if (!scopes) this.#scopes.set(json, (scopes = JSON.parse(json) as string[]));
     return scopes;
-  }
-
-  /** The database's clock has gone on since the row was read. */
-  #asOfNow({ row, readAt }: Remembered<KeptTokenInHand>): TokenInHand {
-    const { nowMs, expiresMs, renewMs, sealedLatin1, ...rest } = row;
-    return {
-      ...rest,
-      now: new Date(nowMs + this.clock.monotonic() - readAt),
-      expiresAt: expiresMs === null ? null : new Date(expiresMs),
-      renewAt: renewMs === null ? null : new Date(renewMs),
-      sealedToken: sealedLatin1 === null ? null : (Buffer.from(sealedLatin1, 'latin1') as Sealed),
-    };
   }
 }

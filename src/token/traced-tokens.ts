@@ -9,6 +9,7 @@ import { Problem } from '../shared/problem.js';
 import type { Wish } from './serving.js';
 import { TokenAnswers, type TokenAnswer } from './token-answer.js';
 import type { Served } from './served.js';
+import type { KeptTokenInHand } from './token-in-hand.js';
 import { TokenService } from './token.service.js';
 
 /** Answers tokens, and leaves a trace of each before it is answered; also of those that a caller asked for in vain. */
@@ -26,21 +27,22 @@ export class TracedTokens {
     return this.#trace(asked, () => this.tokens.fetch(subject, wish, orCompany, caller));
   }
 
-  /** As `TokenService.fetchAtOnce`. Throws Problem `store_unavailable` where there is no room for the trace. */
-  fetchAtOnce(subject: Subject, wish: Wish, caller: Caller): TokenAnswer | undefined {
-    const served = this.tokens.fetchAtOnce(subject, wish, caller);
-    return served && this.#answer(caller, 'token:read', served);
+  /** The JSON of `TokenService.fetchAtOnce`. Throws Problem `store_unavailable` where there is no room for the trace. */
+  fetchAtOnce(subject: Subject, resource: string, wish: Wish, caller: Caller): string | undefined {
+    const served = this.tokens.fetchAtOnce(subject, resource, wish, caller);
+    return served && this.#write(caller, served);
   }
 
-  /** As `TokenService.fetchInHand`; what takes more leaves no trace here. */
+  /** The JSON of `TokenService.fetchInHand`; what takes more leaves no trace here. */
   async fetchInHand(
     subject: Subject,
     wish: Wish,
     orCompany: boolean,
     caller: Caller,
-  ): Promise<TokenAnswer | undefined> {
+  ): Promise<string | undefined> {
     const asked = { actor: caller, action: 'token:read', resource: resourceOf(subject) } as const;
-    return this.#trace(asked, () => this.tokens.fetchInHand(subject, wish, orCompany, caller));
+    const served = await this.#traced(asked, () => this.tokens.fetchInHand(subject, wish, orCompany, caller));
+    return served && this.#write(caller, served);
   }
 
   /** As `TokenService.report`. Throws Problem `store_unavailable` where there is no room for the trace. */
@@ -49,35 +51,41 @@ export class TracedTokens {
     return this.#trace(asked, () => this.tokens.report(subject, version, caller));
   }
 
-  async #trace<T extends Served | undefined>(
-    asked: Asked,
-    work: () => Promise<T>,
-  ): Promise<TokenAnswer | Extract<T, undefined>> {
-    let served: T;
+  async #trace(asked: Asked, work: () => Promise<Served>): Promise<TokenAnswer> {
+    const served = await this.#traced(asked, work);
+    const answer = this.answers.of(served);
+    this.#note(asked.actor, asked.action, served);
+    return answer;
+  }
+
+  /** Leaves a trace of what came to nothing. */
+  async #traced<T>(asked: Asked, work: () => Promise<T>): Promise<T> {
     try {
-      served = await work();
+      return await work();
     } catch (error) {
       this.audit.note(refusalOf(asked, error));
       throw error;
     }
-    return served ? this.#answer(asked.actor, asked.action, served) : (served as Extract<T, undefined>);
   }
 
-  #answer(actor: Actor, action: AuditEvent['action'], served: Served): TokenAnswer {
-    const answer = this.answers.of(served);
-    const { connection } = served;
+  #write(actor: Actor, served: Served<KeptTokenInHand>): string {
+    const text = this.answers.textOf(served);
+    this.#note(actor, 'token:read', served);
+    return text;
+  }
+
+  #note(actor: Actor, action: AuditEvent['action'], { connection }: Served): void {
     this.audit.note({
       actor,
       action,
       outcome: 'allowed',
       // The company's own, where that stood in for a location's.
-      resource: resourceOf(connection),
+      resource: connection.resource ?? resourceOf(connection),
       connectionId: connection.id,
       tokenVersion: connection.tokenVersion,
       tokenFingerprint: connection.tokenFingerprint,
       tokenExpiresAt: connection.expiresAt,
     });
-    return answer;
   }
 }
 

@@ -48,10 +48,10 @@ export class Vault {
 
   /** Throws a VaultError where the key is unknown, or the value was changed, or lies in another place. */
   open(sealed: Sealed, place: Place): Secret {
-    const header = sealed.subarray(0, HEADER_BYTES);
-    const dataKey = header[0] === FORMAT ? this.ring.byBytes(header.toString('latin1', 1)) : undefined;
+    const id = sealed.toString('latin1', 1, HEADER_BYTES);
+    const dataKey = sealed[0] === FORMAT ? this.ring.byBytes(id) : undefined;
     if (!dataKey) throw new VaultError('unknown_key', place);
-    const plain = decrypt(dataKey.key, sealed.subarray(HEADER_BYTES), bindingOf(header, place));
+    const plain = decrypt(dataKey.key, sealed.subarray(HEADER_BYTES), bindingOf(sealed, place));
     if (!plain) throw new VaultError('tampered', place);
     return new Secret(plain.toString('utf8'));
   }
@@ -68,7 +68,16 @@ export class Vault {
   }
 }
 
+/** Written anew for each, and used at once: there is one for each request. */
+const binding = Buffer.alloc(4_096);
+
+/** What a value that begins with this header is bound to. Valid until the next is asked for. */
 function bindingOf(header: Buffer, place: Place): Buffer {
   const { table, column, rowId, provider, companyId } = place;
-  return Buffer.concat([header, Buffer.from(JSON.stringify([table, column, rowId, provider, companyId]))]);
+  const text = JSON.stringify([table, column, rowId, provider, companyId]);
+  // Three bytes a character at the most.
+  if (HEADER_BYTES + text.length * 3 > binding.length)
+    return Buffer.concat([header.subarray(0, HEADER_BYTES), Buffer.from(text)]);
+  header.copy(binding, 0, 0, HEADER_BYTES);
+  return binding.subarray(0, HEADER_BYTES + binding.write(text, HEADER_BYTES));
 }

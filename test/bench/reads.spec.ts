@@ -11,7 +11,7 @@ import { Choice } from '../../bench/load/choice.js';
 import { CELL_NAMES } from '../../bench/reads/cell-names.js';
 
 const PROGRAM = fileURLToPath(new URL('../../dist/bench/main.js', import.meta.url));
-const TINY = '--rows 40,120 --rounds 1 --seconds 0.1 --clients 4'.split(' ');
+const TINY = '--rows 40,120 --rounds 1 --seconds 0.3 --clients 4'.split(' ');
 
 describe('npm run bench -- reads', () => {
   let folder: string;

@@ -1,7 +1,9 @@
 import { request as send } from 'node:http';
+import { connect } from 'node:net';
 import { afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { AuditFlush } from '../../src/audit/audit-flush.js';
 import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
+import { Vault } from '../../src/vault/vault.js';
 import { type Json } from '../support/http.js';
 import { ADMIN_KEY, useWorld, type LocalBroker } from '../support/world.js';
 
@@ -63,6 +65,24 @@ function ask(path: string, key: string | undefined, headers: Record<string, stri
     );
     sent.on('error', reject);
     sent.end();
+  });
+}
+
+/** What is answered to requests that arrive at once, in one piece. */
+function pipelined(ids: readonly string[], path: string, key: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const { hostname, port } = new URL(broker.api);
+    let text = '';
+    const head = `GET /v1/tokens/${path} HTTP/1.1\r\nhost: broker\r\nauthorization: Bearer ${key}\r\n`;
+    const socket = connect(Number(port), hostname, () =>
+      socket.write(ids.map((id) => `${head}x-request-id: ${id}\r\n\r\n`).join('')),
+    );
+    socket.on('data', (chunk) => {
+      text += chunk.toString();
+      if ((text.match(/"connection_id"/g) ?? []).length === ids.length) socket.end();
+    });
+    socket.on('error', reject);
+    socket.on('close', () => resolve(text));
   });
 }
 
@@ -166,6 +186,29 @@ describe('the short way', () => {
         request_id: 'short-way-of-all',
       },
     ]);
+  });
+
+  it('opens a token once for all who want it at the same moment, each of whom leaves a trace and has an id', async () => {
+    await ask('konnect/companies/43', ADMIN_KEY);
+    const flush = (): Promise<void> => broker.broker.app.get(AuditFlush).flush();
+    const traces = async (): Promise<number> => {
+      await flush();
+      const [row] = await world.sql<{ count: number }>(
+        `select coalesce(sum(count), 0)::integer as count from audit_events
+          where resource = 'konnect/companies/43' and outcome = 'allowed' and action = 'token:read'`,
+      );
+      return row?.count ?? 0;
+    };
+    const before = await traces();
+    const opened = jest.spyOn(broker.broker.app.get(Vault), 'open');
+    const ids = Array.from({ length: 20 }, (_, n) => `at-once-${n}`);
+    const text = await pipelined(ids, 'konnect/companies/43', ADMIN_KEY);
+    expect(opened).toHaveBeenCalledTimes(1);
+    opened.mockRestore();
+    expect([...text.matchAll(/^x-request-id: (.*)\r$/gm)].map(([, id]) => id)).toEqual(ids);
+    expect(new Set([...text.matchAll(/"access_token":"([^"]+)"/g)].map(([, token]) => token)).size).toBe(1);
+    expect(text.match(/"access_token":"/g)).toHaveLength(20);
+    expect(await traces()).toBe(before + 20);
   });
 
   it('counts towards the limit of its caller, and what is one too many is refused on the long way', async () => {

@@ -7,6 +7,8 @@ export interface SealedOrder {
   readonly pool: number;
   /** What tokens are sealed with (base64). */
   readonly sealKey: string;
+  /** With which it is asked; who looks at it needs no other. */
+  readonly key: string;
   /** A real answer, for all that is the same in each. */
   readonly example: CannedAnswer;
 }

@@ -1,4 +1,4 @@
-import { createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
+import { createSecretKey } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import fastify from 'fastify';
 import { Pool } from 'pg';
@@ -6,30 +6,7 @@ import { answerWith } from '../../companion-program.js';
 import { ROUTE } from './route.js';
 import { schemaOf } from './schema-of.js';
 import type { SealedOrder } from './sealed-order.js';
-
-/** The columns of an answer, and no more. */
-interface Row {
-  readonly id: string;
-  readonly sealed: Buffer;
-  readonly token_type: string;
-  readonly scopes: readonly string[];
-  readonly version: number;
-  readonly expires_at: Date;
-  readonly renew_at: Date;
-  readonly now: Date;
-}
-
-const SELECT = {
-  name: 'bare_select',
-  text: `select id, sealed_token as sealed, token_type, scopes, token_version as version, expires_at, renew_at,
-           broker_now() as now
-         from connections where provider = $1 and company_id = $2 and location_id is null`,
-};
-
-/** Of a sealed token: format and key, nonce, ciphertext, tag. */
-const HEADER_BYTES = 17;
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
+import { open, SELECT, type Row } from './sealed-row.js';
 
 /**
  * A cold read with nothing around it: one prepared SELECT, one AES-256-GCM decryption, and an answer whose serializer is
@@ -72,14 +49,3 @@ answerWith(async ({ databaseUrl, pool: max, sealKey, example }: SealedOrder): Pr
   await server.listen({ port: 0, host: '127.0.0.1' });
   return (server.server.address() as AddressInfo).port;
 });
-
-function open(key: KeyObject, { id, sealed }: Row, provider: string, companyId: string): string {
-  const place = JSON.stringify(['connections', 'sealed_token', id, provider, companyId]);
-  const [from, to] = [HEADER_BYTES + NONCE_BYTES, sealed.length - TAG_BYTES];
-  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(HEADER_BYTES, from), {
-    authTagLength: TAG_BYTES,
-  });
-  decipher.setAAD(Buffer.concat([sealed.subarray(0, HEADER_BYTES), Buffer.from(place)]));
-  decipher.setAuthTag(sealed.subarray(to));
-  return decipher.update(sealed.subarray(from, to), undefined, 'utf8') + decipher.final('utf8');
-}
