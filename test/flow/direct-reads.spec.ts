@@ -2,7 +2,10 @@ import { request as send } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { AuditFlush } from '../../src/audit/audit-flush.js';
+import { Database } from '../../src/database/database.js';
 import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
+import type { TokenInHandRow } from '../../src/token/token-in-hand.js';
+import { TokenLookUps } from '../../src/token/token-look-ups.js';
 import { Vault } from '../../src/vault/vault.js';
 import { type Json } from '../support/http.js';
 import { ADMIN_KEY, useWorld, type LocalBroker } from '../support/world.js';
@@ -216,5 +219,36 @@ describe('the short way', () => {
     const counted = jest.spyOn(broker.broker.app.get(CallerLimits), 'count');
     await ask('konnect/companies/42', keys['company']);
     expect(counted).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe('a token that is not in memory', () => {
+  it('is looked for together with all others that are asked for at the same moment', async () => {
+    const all = Array.from({ length: 120 }, (_, n) => `together-${n}`);
+    const kept = [0, 1, 118, 119].map((n) => all[n] ?? '');
+    for (const each of [...kept, `${kept[0]}/locations/7`]) await world.keepKonnect(broker, each);
+    const run = jest.spyOn(broker.broker.app.get(Database), 'run');
+    const find = (companyId: string, locationId: string | null): Promise<TokenInHandRow | undefined> =>
+      broker.broker.app.get(TokenLookUps).find({ provider: 'konnect', companyId, locationId });
+    const [own, ofSeven] = await Promise.all([
+      Promise.all(all.map((each) => find(each, null))),
+      Promise.all(kept.map((each) => find(each, '7'))),
+    ]);
+    const statements = run.mock.calls.flatMap(([{ name = '' }]) => (/^tokens_in/.test(name) ? [name] : []));
+    run.mockRestore();
+    expect(own.map((row) => row?.companyId)).toEqual(
+      all.map((each) => (kept.includes(each) ? each : undefined)),
+    );
+    expect(ofSeven.map((row) => row && [row.companyId, row.locationId])).toEqual([
+      [kept[0], '7'],
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    expect(statements).toEqual([
+      'tokens_in_hand_of_companies',
+      'tokens_in_hand_of_companies',
+      'tokens_in_hand_of_locations',
+    ]);
   });
 });

@@ -1,10 +1,7 @@
-import { beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { Database } from '../../src/database/database.js';
+import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Notifications } from '../../src/database/notifications.js';
 import { ReplicaCaches } from '../../src/database/replica-cache.js';
 import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
-import type { TokenInHandRow } from '../../src/token/token-in-hand.js';
-import { TokenLookUps } from '../../src/token/token-look-ups.js';
 import { TokensInHand } from '../../src/token/tokens-in-hand.js';
 import { eventually, type Answer, type Json } from '../support/http.js';
 import { promiseTimes } from '../support/promised-times.js';
@@ -32,7 +29,10 @@ const read = (at: LocalBroker, whose = company, query = ''): Promise<Answer> =>
   world.api(at, 'GET', `/v1/tokens/konnect/companies/${whose}${query}`);
 
 async function kept(whose = company): Promise<string> {
-  return String((await world.keepKonnect(broker, whose)).body['id']);
+  const { body } = await world.keepKonnect(broker, whose);
+  // What is heard later, on a busy machine, would have it read again.
+  for (const each of [broker, other]) await world.heard(each);
+  return String(body['id']);
 }
 
 /** Does this while the table has another name, so that whoever asks the database for a connection fails. */
@@ -92,35 +92,6 @@ describe('a token that was read', () => {
       const statuses = await Promise.all(all.map(async (each) => (await read(other, each)).status));
       expect(statuses).toEqual([500, 200, 200]);
     });
-  });
-
-  it('is looked for together with all others that are asked for at the same moment', async () => {
-    const all = Array.from({ length: 120 }, (_, n) => `${company}-${n}`);
-    const kept = [0, 1, 118, 119].map((n) => all[n] ?? '');
-    for (const each of [...kept, `${kept[0]}/locations/7`]) await world.keepKonnect(broker, each);
-    const run = jest.spyOn(broker.broker.app.get(Database), 'run');
-    const find = (companyId: string, locationId: string | null): Promise<TokenInHandRow | undefined> =>
-      broker.broker.app.get(TokenLookUps).find({ provider: 'konnect', companyId, locationId });
-    const [own, ofSeven] = await Promise.all([
-      Promise.all(all.map((each) => find(each, null))),
-      Promise.all(kept.map((each) => find(each, '7'))),
-    ]);
-    const statements = run.mock.calls.flatMap(([{ name = '' }]) => (/^tokens_in/.test(name) ? [name] : []));
-    run.mockRestore();
-    expect(own.map((row) => row?.companyId)).toEqual(
-      all.map((each) => (kept.includes(each) ? each : undefined)),
-    );
-    expect(ofSeven.map((row) => row && [row.companyId, row.locationId])).toEqual([
-      [kept[0], '7'],
-      undefined,
-      undefined,
-      undefined,
-    ]);
-    expect(statements).toEqual([
-      'tokens_in_hand_of_companies',
-      'tokens_in_hand_of_companies',
-      'tokens_in_hand_of_locations',
-    ]);
   });
 
   it('lies in memory sealed', async () => {
