@@ -4,6 +4,8 @@ import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
 import { Cable } from '../support/cable.js';
 import { eventually, type Json } from '../support/http.js';
 import { Scrape } from '../support/metrics.js';
+import { asAsked, readAlerts, readPanels } from '../support/monitoring.js';
+import { readPromql } from '../support/promql.js';
 import { promiseTimes } from '../support/promised-times.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
 
@@ -251,6 +253,24 @@ describe('the metrics', () => {
     );
     const documented = [...rows].map(([, name = '']) => name);
     expect(documented.sort()).toEqual((await Scrape.of(broker)).names().sort());
+  });
+
+  it('are all that the alerts and the dashboard ask for, by their labels', async () => {
+    const { text } = await Scrape.of(broker);
+    const types = [...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)];
+    const names = types.flatMap(([, name = '', type]) =>
+      type === 'histogram' ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name],
+    );
+    // Which Prometheus adds, and its operator.
+    const labels = [...LABELS, 'kind', 'instance', 'job', 'namespace'];
+    const alerts = readAlerts().map(({ expr }) => expr);
+    const shown = readPanels().flatMap(({ targets = [] }) => targets.map(({ expr }) => asAsked(expr)));
+    for (const expr of [...alerts, ...shown]) {
+      const asked = readPromql(expr);
+      expect([expr, asked.metrics.filter((name) => !names.includes(name))]).toEqual([expr, []]);
+      expect([expr, asked.labels.filter((name) => !labels.includes(name))]).toEqual([expr, []]);
+    }
+    expect([alerts.length > 9, shown.length > 30]).toEqual([true, true]);
   });
 
   it('name no company, location or connection', async () => {
