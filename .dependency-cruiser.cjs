@@ -27,7 +27,9 @@ const mayImport = {
   development: ['shared'],
   // Asks a running broker over its API, as any caller does.
   import: ['shared'],
-  cli: ['shared', 'config', 'database', 'vault', 'telemetry', 'import'],
+  // Looks at what the broker would work with, as the broker would.
+  doctor: ['shared', 'config', 'database', 'provider', 'oauth', 'import'],
+  cli: ['shared', 'config', 'database', 'vault', 'telemetry', 'import', 'doctor'],
 };
 
 const tableRules = Object.entries(mayImport).map(([folder, allowed]) => ({

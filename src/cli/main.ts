@@ -19,6 +19,10 @@ const COMMANDS: Record<string, { readonly summary: string; readonly load: () => 
     summary: 'have the broker keep grants and credentials that another system has',
     load: () => import('./import.js'),
   },
+  doctor: {
+    summary: 'tell what is wrong with the configuration and what it leads to, and what to do',
+    load: () => import('./doctor.js'),
+  },
 };
 
 const program = new Command('token-broker')

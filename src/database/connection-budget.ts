@@ -12,7 +12,7 @@ import { Notifications } from './notifications.js';
 const LOOK_AFTER_MS = 1_000;
 
 /** How many connections there may be by each limit, and what brokers hold of them; a replica has just one that listens. */
-const ROOM = {
+export const ROOM = {
   text: `
     with brokers as (
       select datname, usename, application_name = 'token-broker listen' as listens from pg_stat_activity
@@ -32,11 +32,16 @@ const ROOM = {
     group by l.name, l.room order by l.room`,
 };
 
-interface Room {
+export interface Room {
   readonly name: string;
   readonly room: number;
   readonly held: number;
   readonly replicas: number;
+}
+
+/** The most connections that a replica with these settings holds. */
+export function roomNeeded({ database, publicPort }: Settings): number {
+  return database.poolSize + (publicPort === null ? 0 : PUBLIC_POOL_SIZE) + (database.notifications ? 1 : 0);
 }
 
 /** Tells at the start how many connections this replica may hold, and whether there is room for them and for the others'. */

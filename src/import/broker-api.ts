@@ -42,7 +42,7 @@ export class BrokerApi {
   }
 
   /** Throws BrokerAway where nobody answers in time, and Stopped. */
-  async send(method: 'GET' | 'PUT', path: string, body?: unknown): Promise<ApiAnswer> {
+  async send(method: 'GET' | 'PUT' | 'POST', path: string, body?: unknown): Promise<ApiAnswer> {
     const until = performance.now() + this.patienceS * 1_000;
     for (let tries = 0; ; tries += 1) {
       if (this.stopping.aborted) throw new Stopped();
