@@ -1,6 +1,6 @@
 import type { DatabaseAddresses, DatabaseSettings } from '../config/database-settings.js';
 
-/** How to reach the database. `url` is asked anew for each connection's password, so that it can be changed live. */
+/** How to reach the database. `url` is asked anew for each connection's user and password, so that they can be changed live. */
 export interface DatabaseAddress {
   readonly url: () => string;
   /** PEM; null trusts the system's authorities where the URL asks for TLS. */

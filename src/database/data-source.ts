@@ -1,5 +1,5 @@
 import { parseIntoClientConfig } from 'pg-connection-string';
-import { Pool, type ClientConfig, type PoolConfig } from 'pg';
+import { Client, Pool, type ClientConfig, type PoolConfig } from 'pg';
 import { DataSource } from 'typeorm';
 import type { DatabaseAddress } from './address.js';
 import { readMigrations } from './migrations.js';
@@ -58,10 +58,22 @@ export function createPublicPool(address: DatabaseAddress): Pool {
 function poolConfig(address: DatabaseAddress, max: number, statementTimeoutMs: number): PoolConfig {
   return {
     ...clientConfig(address),
+    Client: clientOf(address),
     // A pooler's session is not the server's, and takes no such setting: there it is the role's, see docs/operations.md.
     ...(address.isPooler ? {} : { statement_timeout: statementTimeoutMs }),
     // The server's own limit does not help where the network swallows what it says.
     ...(statementTimeoutMs > 0 ? { query_timeout: statementTimeoutMs + 1_000 } : {}),
     max,
+  };
+}
+
+/** A connection of the user whom the address names now: a store that hands out passwords for a while changes both. */
+function clientOf(address: DatabaseAddress): typeof Client {
+  return class extends Client {
+    constructor(config: ClientConfig = {}) {
+      // The pool hides the password from whoever prints its options, and so from a copy.
+      const { password } = config;
+      super({ ...config, password, user: parseIntoClientConfig(address.url()).user });
+    }
   };
 }
