@@ -10,7 +10,7 @@ import { ClientGuard } from './clients/client.guard.js';
 import type { Settings } from './config/settings.js';
 import { Readiness } from './health/readiness.js';
 import { createAdapter } from './http/adapter.js';
-import { guardDoors, Listeners, type Listener } from './http/listeners.js';
+import { endEmptyBodies, guardDoors, Listeners, type Listener } from './http/listeners.js';
 import { guardPublicDoor } from './http/public-door.js';
 import { followRequests } from './http/request-context.js';
 import { countRequests } from './http/request-count.js';
@@ -111,6 +111,7 @@ export function guardRequests(app: NestFastifyApplication): void {
   const fastify = app.getHttpAdapter().getInstance();
   followRequests(fastify);
   guardDoors(fastify);
+  endEmptyBodies(fastify);
   app.get(Authentication).guard(fastify);
   app.get(RequestTrace).watch(fastify);
   countRequests(

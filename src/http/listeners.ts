@@ -8,6 +8,7 @@ import {
 } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Problem } from '../shared/problem.js';
 import { refuseBrokenRequest } from './adapter.js';
@@ -69,6 +70,13 @@ export function guardDoors(fastify: FastifyInstance): void {
     const doorways = route === undefined ? ['internal'] : listenersOf(route);
     if (!doorways.includes(door)) return done(nothingHere());
     done(isWhole(request) ? undefined : new Problem('invalid_request', 'Send one Host, and no Expect.'));
+  });
+}
+
+/** To a parser that waits for its end, a body that has ended already is as good as none: it would wait for ever. */
+export function endEmptyBodies(fastify: FastifyInstance): void {
+  fastify.addHook('preParsing', (request: FastifyRequest, _reply: FastifyReply, body, done) => {
+    done(null, request.raw.readableEnded ? Readable.from([]) : body);
   });
 }
 

@@ -173,6 +173,17 @@ describe('a body', () => {
     }
   });
 
+  it('that is not there is not waited for, whatever its type', async () => {
+    const nobody = `${broker.api}/v1/connections/00000000-0000-0000-0000-000000000000`;
+    const headers = { ...KEY, 'content-type': 'application/json' };
+    const { status } = await fetch(nobody, {
+      method: 'DELETE',
+      headers,
+      signal: AbortSignal.timeout(15_000),
+    });
+    expect(status).toBe(404);
+  });
+
   it('tells no more than twenty mistakes', async () => {
     const fields = Object.fromEntries(Array.from({ length: 500 }, (_, n) => [`f${n}`, 1]));
     for (const each of taken())

@@ -5,10 +5,7 @@ import { join } from 'node:path';
 import { ProviderRegistry } from '../../src/provider/provider-registry.js';
 import { Crowd } from '../support/crowd.js';
 import { eventually } from '../support/http.js';
-import { promiseTimes } from '../support/promised-times.js';
 import { API_SECRET, useWorld, type LocalBroker } from '../support/world.js';
-
-promiseTimes();
 
 /** Probes of a provider that refuses our registration are this far apart. */
 const INTERVAL_S = 30;
