@@ -59,7 +59,9 @@ describe('a list of Konnect credentials', () => {
       '--no-verify',
     ]);
     expect(ended).toMatchObject({ code: 0, output: '1 kept\n' });
-    expect((await imports.connections('konnect'))[0]).toMatchObject({ company_id: '3', token_version: 0 });
+    expect(await imports.connections('konnect')).toContainEqual(
+      expect.objectContaining({ company_id: '3', token_version: 0 }),
+    );
   });
 
   it('ends in order where five were refused within an hour, and says when to go on', async () => {
