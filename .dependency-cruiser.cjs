@@ -3,7 +3,7 @@
  * is refused, circles are refused, and so is anything that is not declared in package.json.
  */
 const ground = ['shared', 'config', 'vault', 'telemetry', 'database', 'http'];
-const heart = [...ground, 'audit', 'clients', 'provider'];
+const heart = [...ground, 'audit', 'clients', 'provider', 'outbox'];
 
 const mayImport = {
   shared: [],
@@ -15,12 +15,14 @@ const mayImport = {
   audit: ['shared', 'config', 'database', 'telemetry', 'http'],
   clients: ['shared', 'config', 'database', 'telemetry', 'http', 'audit'],
   provider: ['shared', 'config', 'telemetry'],
+  outbox: ['shared', 'database'],
   token: heart,
   session: [...heart, 'token'],
   oauth: [...heart, 'token', 'session'],
   konnect: [...heart, 'token'],
   portal: [...heart, 'token'],
   health: [...heart, 'token'],
+  webhooks: [...heart, 'token'],
   docs: ['shared', 'config', 'http'],
   // What `npm start` adds on a machine that has nothing. The service itself never imports it; main.ts loads it
   // by a dynamic import, in development only.

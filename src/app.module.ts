@@ -16,6 +16,7 @@ import { SessionModule } from './session/session.module.js';
 import { Clock } from './shared/clock.js';
 import { StartWatch } from './shared/start-watch.js';
 import { TokenModule } from './token/token.module.js';
+import { WebhooksModule } from './webhooks/webhooks.module.js';
 
 /** The whole wiring. The kinds of provider that exist are those listed here; nobody else knows them. */
 @Module({})
@@ -33,6 +34,7 @@ export class AppModule {
         OAuthModule,
         KonnectModule,
         PortalModule,
+        WebhooksModule,
         HealthModule,
         DocsModule,
       ],

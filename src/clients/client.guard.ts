@@ -16,6 +16,7 @@ interface PathIds {
   readonly connectionId?: string;
   readonly sessionId?: string;
   readonly clientId?: string;
+  readonly receiver?: string;
 }
 
 type Query = Readonly<Record<string, unknown>>;
@@ -95,6 +96,7 @@ function readSubject(ids: PathIds, query: Query): Subject | undefined {
     throw invalid('connection_id', 'must be a UUID');
   if (ids.clientId !== undefined && !isUuid(ids.clientId)) throw invalid('client_id', 'must be a UUID');
   if (ids.name !== undefined) parseId('name', ids.name);
+  if (ids.receiver !== undefined) parseId('receiver', ids.receiver);
   if (ids.sessionId !== undefined && !isRandomId(ids.sessionId))
     throw invalid('session_id', 'must be 1 to 64 of A-Z a-z 0-9 _ -');
   if (ids.provider === undefined) return undefined;

@@ -16,15 +16,13 @@ import { readProvidersFile } from './providers-file.js';
 import { VARIABLE_NAMES, Variables } from './variables.js';
 import { readClientsFile } from './clients-file.js';
 import type { ClientDefinition } from './client-shape.js';
+import { readWebhooks, type WebhookReceiver } from './webhooks-file.js';
 import { readWorkloadIssuers, type WorkloadIssuer } from './workload-issuers.js';
 
 const SHIPPED_PROVIDERS_FILE = fileURLToPath(new URL('../../config/providers.yaml', import.meta.url));
 const ADMIN_KEY_LENGTH = 32;
 /** No longer key is looked at when a request carries one. */
 const ADMIN_KEY_LONGEST = 512;
-
-/** Variables of the contract that this release does not act on yet; setting one is said at the start. */
-const NOT_YET = ['WEBHOOKS_FILE'];
 
 /** Everything that the broker was told at its start. Ports are null where a listener is off. */
 export interface Settings {
@@ -53,6 +51,8 @@ export interface Settings {
   readonly workloadIssuers: readonly WorkloadIssuer[];
   /** Who may call, as CLIENTS_FILE says; null where there is none. */
   readonly clients: readonly ClientDefinition[] | null;
+  /** Who is told what happens, as WEBHOOKS_FILE says; null where there is none. */
+  readonly webhooks: LiveValue<readonly WebhookReceiver[]> | null;
   readonly logLevel: Variables['LOG_LEVEL'];
   /** Things to know that do not stop the start. */
   readonly warnings: readonly string[];
@@ -77,6 +77,7 @@ export function readSettings(environment: Environment): Settings {
   );
   const clients = mistakes.collect(() => readClientsFile(environment));
   const workloadIssuers = mistakes.collect(() => readWorkloadIssuers(environment, around));
+  const webhooks = mistakes.collect(() => readWebhooks(environment, around));
   mistakes.throwIfAny();
   if (!variables || !addresses || !encryptionKeys || !providers || !workloadIssuers)
     throw new Error('a mistake went unnoticed');
@@ -107,8 +108,9 @@ export function readSettings(environment: Environment): Settings {
     audit: { retentionDays: variables.AUDIT_RETENTION_DAYS, stdout: variables.AUDIT_STDOUT },
     workloadIssuers,
     clients: clients ?? null,
+    webhooks: webhooks ?? null,
     logLevel: variables.LOG_LEVEL,
-    warnings: warningsOf(environment, {
+    warnings: warningsOf({
       production,
       publicUrl,
       adminKey: adminKey ?? null,
@@ -226,7 +228,7 @@ interface WarningGrounds {
   readonly disabled: readonly DisabledProvider[];
 }
 
-function warningsOf(environment: Environment, grounds: WarningGrounds): string[] {
+function warningsOf(grounds: WarningGrounds): string[] {
   const lines = grounds.disabled.map(
     ({ name, missing }) => `provider "${name}" is disabled: ${missing.join(', ')} not set`,
   );
@@ -247,7 +249,5 @@ function warningsOf(environment: Environment, grounds: WarningGrounds): string[]
   ) {
     lines.push('PUBLIC_URL is plain http: codes and cookies of every consent travel open');
   }
-  for (const name of NOT_YET)
-    if (environment.plain(name)) lines.push(`${name} is set, but this release does not use it`);
   return lines;
 }

@@ -23,6 +23,11 @@ const IN_PATH: Readonly<Record<string, PathParameter>> = {
   location_id: { schema: anId('7'), description: 'As the provider numbers its locations.' },
   connection_id: { schema: aUuid, description: 'The id of a connection.', missing: 'connection_not_found' },
   client_id: { schema: aUuid, description: 'The id of a client.', missing: 'client_not_found' },
+  receiver: {
+    schema: anId('ops.example'),
+    description: 'The name of a receiver, or the host of its address.',
+    missing: 'not_found',
+  },
   session_id: {
     schema: { type: 'string', pattern: RANDOM_ID.source, examples: ['3uJwC0PzRkq1hE9mXv2dTg'] },
     description: 'As POST /v1/sessions answered it.',

@@ -7,6 +7,7 @@ import {
 } from 'class-validator';
 import { ListQuery } from '../http/list-query.js';
 import { isId } from '../shared/ids.js';
+import type { Permissions } from '../shared/permission.js';
 import { Field } from '../shared/schema.js';
 import { STATUSES, type ConnectionStatus } from './connection.js';
 
@@ -30,4 +31,17 @@ export class ConnectionQuery extends ListQuery {
   @IsOptional()
   @IsIn(['due', 'overdue'], { message: 'must be due or overdue' })
   rotation?: 'due' | 'overdue';
+}
+
+/** What a list holds. */
+export interface ListFilter {
+  readonly provider: string | null;
+  readonly companyId: string | null;
+  readonly locationId: string | null;
+  readonly status: string | null;
+  readonly rotation: 'due' | 'overdue' | null;
+  readonly afterId: string | null;
+  readonly limit: number;
+  /** Whose list it is: it shows what that caller may read. */
+  readonly permissions: Permissions;
 }

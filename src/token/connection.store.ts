@@ -3,31 +3,24 @@ import { Injectable } from '@nestjs/common';
 import type { AuditEvent } from '../audit/audit-event.js';
 import { AuditStore } from '../audit/audit.store.js';
 import { Database, type Run, type Statement } from '../database/database.js';
+import type { OutboxEvent } from '../outbox/outbox-event.js';
+import { eventOf, Outbox } from '../outbox/outbox.store.js';
 import type { UpstreamRevocation } from '../provider/token-provider.js';
 import { BROKER, type Actor } from '../shared/actor.js';
 import type { Subject } from '../shared/ids.js';
-import type { Permissions } from '../shared/permission.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { isLeased, ROTATION_DUE_S, type Connection } from './connection.js';
+import type { ListFilter } from './connection-query.js';
 import { SQL } from './connection.sql.js';
+import { DEADLINE_SQL } from './deadline.sql.js';
 import { OUTSIDE_SQL } from './outside-change.sql.js';
 import { countMove } from './kept-row.js';
+import { adoptRow } from './adopt-row.js';
+import { toldOfAdoption, toldOfResumption } from './connection-events.js';
 import { changeOf, changeOfProvider } from './connection-trail.js';
-import { tokenValues, type AdoptedGrant, type NotAdopted } from './kept-grant.js';
+import type { AdoptedGrant, NotAdopted } from './kept-grant.js';
 import { readable } from './readable.sql.js';
 import { RecentWrites } from './recent-writes.js';
-
-export interface ListFilter {
-  readonly provider: string | null;
-  readonly companyId: string | null;
-  readonly locationId: string | null;
-  readonly status: string | null;
-  readonly rotation: 'due' | 'overdue' | null;
-  readonly afterId: string | null;
-  readonly limit: number;
-  /** Whose list it is: it shows what that caller may read. */
-  readonly permissions: Permissions;
-}
 
 const LOCK = { text: `select pg_advisory_xact_lock(hashtextextended($1, 0))` };
 
@@ -39,6 +32,7 @@ export class ConnectionStore {
     private readonly recent: RecentWrites,
     private readonly metrics: Metrics,
     private readonly audit: AuditStore,
+    private readonly outbox: Outbox,
   ) {}
 
   async findBySubject({ provider, companyId, locationId }: Subject): Promise<Connection | undefined> {
@@ -102,11 +96,13 @@ export class ConnectionStore {
       }
       const connection = await adoptRow(run, row.id, grant);
       await this.audit.write(run, changeOf(connection, actor, inserted.length > 0 ? 'created' : 'replaced'));
-      return { connection, created: inserted.length > 0, grant, former: row.status };
+      const told = toldOfAdoption(connection, row.status, inserted.length > 0);
+      await this.#tellAdopted(run, connection, told);
+      return { connection, created: inserted.length > 0, grant, former: row.status, told };
     });
     if (typeof adopted === 'string') return adopted;
     if (!adopted.created) countMove(this.metrics, adopted.connection, adopted.former);
-    this.#rememberAdopted(subject, adopted.connection, adopted.grant);
+    this.#rememberAdopted(subject, adopted.connection, adopted.grant, adopted.told);
     return adopted;
   }
 
@@ -139,11 +135,13 @@ export class ConnectionStore {
       const [now] = await run<Connection>(OUTSIDE_SQL.revoke, [id, reason, upstream]);
       if (now)
         await this.audit.write(run, changeOf(now, actor, reason === 'uninstalled' ? reason : 'revoked'));
-      return now && { ...now, former: former.status };
+      const told = now ? [eventOf('connection.revoked', now)] : [];
+      await this.outbox.write(run, ...told);
+      return now && { ...now, former: former.status, told };
     });
     if (!revoked) return undefined;
     if ('former' in revoked) countMove(this.metrics, revoked, revoked.former);
-    this.#rememberRevoked(revoked);
+    this.#rememberRevoked(revoked, 'told' in revoked ? revoked.told : []);
     return revoked;
   }
 
@@ -169,19 +167,20 @@ export class ConnectionStore {
 
   /** Undefined where it was not paused. */
   async resume(id: string, actor: Actor): Promise<Connection | undefined> {
-    const [row] = await this.#change(OUTSIDE_SQL.resume, [id], (resumed) =>
-      changeOf(resumed, actor, 'resumed'),
-    );
+    const traceOf = (row: Connection): AuditEvent => changeOf(row, actor, 'resumed');
+    const [row] = await this.#change(OUTSIDE_SQL.resume, [id], traceOf, toldOfResumption);
     if (row) countMove(this.metrics, row, 'paused');
     return row;
   }
 
   /** A token that nothing renews was refused. Undefined where this version is not the current one, or not in use. */
   async markSuspect(id: string, version: number, actor: Actor): Promise<Connection | undefined> {
-    const [row] = await this.#change(OUTSIDE_SQL.markSuspect, [id, version], (suspect) => ({
-      ...changeOf(suspect, actor, 'suspect'),
-      action: 'token:report',
-    }));
+    const [row] = await this.#change(
+      OUTSIDE_SQL.markSuspect,
+      [id, version],
+      (suspect) => ({ ...changeOf(suspect, actor, 'suspect'), action: 'token:report' }),
+      (suspect) => [eventOf('connection.suspect', suspect)],
+    );
     // Once a version, and what is paused stays so.
     if (row) countMove(this.metrics, row, 'paused');
     return row;
@@ -207,8 +206,11 @@ export class ConnectionStore {
   /** Ends what nothing renews and has expired; those that it was. */
   async lapse(provider: string): Promise<Connection[]> {
     if ((await this.database.run(OUTSIDE_SQL.isLapsing, [provider])).length === 0) return [];
-    const lapsed = await this.#change(OUTSIDE_SQL.lapse, [provider], (row) =>
-      changeOf(row, BROKER, 'expired'),
+    const lapsed = await this.#change(
+      OUTSIDE_SQL.lapse,
+      [provider],
+      (row) => changeOf(row, BROKER, 'expired'),
+      (row) => [eventOf('connection.reauthorization_required', row)],
     );
     for (const row of lapsed) countMove(this.metrics, row, null);
     return lapsed;
@@ -223,24 +225,36 @@ export class ConnectionStore {
     await this.database.run(SQL.markReported, [id, version]);
   }
 
-  /** Changes rows, and says so in the trail of each. */
+  /** Changes rows, says so in the trail of each, and to others where that is `told`. */
   async #change(
     statement: Statement,
     values: readonly unknown[],
-    eventOf: (row: Connection) => AuditEvent,
+    traceOf: (row: Connection) => AuditEvent,
+    toldOf: (row: Connection) => OutboxEvent[] = () => [],
   ): Promise<Connection[]> {
     return this.database.transaction(async (run) => {
       const rows = await run<Connection>(statement, values);
-      await this.audit.write(run, ...rows.map(eventOf));
+      await this.audit.write(run, ...rows.map(traceOf));
+      await this.outbox.write(run, ...rows.flatMap(toldOf));
       return rows;
     });
   }
 
+  async #tellAdopted(run: Run, now: Connection, told: readonly OutboxEvent[]): Promise<void> {
+    await this.outbox.write(run, ...told);
+    await run(DEADLINE_SQL.remind, [now.id]);
+  }
+
   /**
    * A seller's consent, or what a person made, may not be to be had again. What a failover forgot of the trail is not written
-   * again.
+   * again; what others are told of it is, as the same event.
    */
-  #rememberAdopted(subject: Subject, kept: Connection, grant: AdoptedGrant): void {
+  #rememberAdopted(
+    subject: Subject,
+    kept: Connection,
+    grant: AdoptedGrant,
+    told: readonly OutboxEvent[],
+  ): void {
     const { provider, companyId, locationId } = subject;
     const { id, grantVersion } = kept;
     this.recent.remember({
@@ -252,36 +266,26 @@ export class ConnectionStore {
           const [row] = await run<Connection>(OUTSIDE_SQL.lockById, [id]);
           if (!row || row.grantVersion >= grantVersion) return;
           const token = grant.token && { ...grant.token, ageS: grant.token.ageS + sinceS };
-          await adoptRow(run, id, { ...grant, token });
+          await this.#tellAdopted(run, await adoptRow(run, id, { ...grant, token }), told);
         }),
     });
   }
 
   /** What was ended here must not come back. */
-  #rememberRevoked({ id, grantVersion, statusReason, upstreamRevocation }: Connection): void {
+  #rememberRevoked(revoked: Connection, told: readonly OutboxEvent[]): void {
+    const { id, grantVersion, statusReason, upstreamRevocation } = revoked;
     this.recent.remember({
       id,
       isThere: (row) => !row || row.status === 'revoked' || row.grantVersion >= grantVersion,
-      again: () => this.database.run(OUTSIDE_SQL.revoke, [id, statusReason, upstreamRevocation]),
+      again: () =>
+        this.database.transaction(async (run) => {
+          const rows = await run(OUTSIDE_SQL.revoke, [id, statusReason, upstreamRevocation]);
+          if (rows.length > 0) await this.outbox.write(run, ...told);
+        }),
     });
   }
 }
 
-async function adoptRow(run: Run, id: string, grant: AdoptedGrant): Promise<Connection> {
-  const statement = grant.token ? OUTSIDE_SQL.adoptToken : OUTSIDE_SQL.adoptGrant;
-  const [connection] = await run<Connection>(statement, adoptedValues(id, grant));
-  if (!connection) throw new Error('the row that was just locked is gone');
-  return connection;
-}
-
 function isAsJudged(row: Connection, judged: Connection): boolean {
   return row.leaseEpoch === judged.leaseEpoch && row.tokenVersion === judged.tokenVersion && !isLeased(row);
-}
-
-function adoptedValues(id: string, grant: AdoptedGrant): unknown[] {
-  const { sealedGrant, credentialFingerprint, rotateAfterS, scopes, paused, credentialType, token } = grant;
-  const values = [id, sealedGrant, credentialFingerprint, rotateAfterS, scopes, paused, credentialType];
-  values.push(grant.sharedExternally);
-  if (!token) return values;
-  return [...values, ...tokenValues(token), token.expiresAt, token.minted ? token.lifetimeS : null];
 }

@@ -1,5 +1,5 @@
 import { seconds, tellReplicas } from './connection-row.sql.js';
-import { FORMER, KEPT_COLUMNS, TRACE_RENEWAL } from './kept-row.js';
+import { FORMER, KEPT_COLUMNS, tellRecovery, TRACE_RENEWAL } from './kept-row.js';
 
 /** What a claim and its renewal give: under which name the statements know it, and as what. */
 const GIVEN = [
@@ -33,7 +33,9 @@ const MANY = `given as materialized (
 
 /** Never waits for a row that somebody else has locked: so it can neither hold up the others, nor deadlock with another batch. */
 const FORMER_UNLOCKED = `former as (
-  select id, status, token_version, expires_at from connections where id = any($1::uuid[]) for update skip locked)`;
+  select id, status, token_version, expires_at, rotate_by from connections where id = any($1::uuid[]) for update skip locked)`;
+
+const EXPIRES_AT = `broker_now() - ${seconds('given.age_s')} + ${seconds('given.lifetime_s')}`;
 
 /**
  * Under the fence: a holder whose lease is gone may keep its token only if nobody brought a newer one meanwhile; it then
@@ -49,7 +51,7 @@ const KEEP = `kept as (
     token_version = c.token_version + (c.token_fingerprint is distinct from given.fingerprint)::int,
     sealed_token = given.sealed_token, token_type = given.token_type, token_fingerprint = given.fingerprint,
     issued_at = broker_now() - ${seconds('given.age_s')},
-    expires_at = broker_now() - ${seconds('given.age_s')} + ${seconds('given.lifetime_s')},
+    expires_at = ${EXPIRES_AT},
     renewed_lifetime_s = case when c.token_fingerprint is distinct from given.fingerprint then given.lifetime_s
                               else greatest(c.renewed_lifetime_s, given.lifetime_s) end,
     renew_at = case when c.status <> 'paused'
@@ -65,7 +67,8 @@ const KEEP = `kept as (
     and (c.lease_epoch = given.lease_epoch
       or (c.token_version = given.token_version and c.grant_version = given.grant_version))
   returning ${KEPT_COLUMNS}),
-  ${TRACE_RENEWAL}
+  ${TRACE_RENEWAL},
+  ${tellRecovery(EXPIRES_AT)}
   ${tellReplicas('kept')}`;
 
 /** Keeps one token. Its values are $1 to $13, in the order of GIVEN. */

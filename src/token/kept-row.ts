@@ -1,6 +1,7 @@
 import type { AuditRow } from '../audit/audit-event.js';
 import { trace } from '../audit/audit.sql.js';
 import { resourceOf } from '../http/caller.js';
+import { tellOf, type ToldColumns } from '../outbox/outbox.sql.js';
 import { BROKER } from '../shared/actor.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { ClaimedConnection, Connection, ConnectionStatus } from './connection.js';
@@ -27,7 +28,8 @@ export interface KeptRow extends Written {
 }
 
 /** Locks the row as it is found: $1. */
-export const FORMER = `former as (select id, status, token_version, expires_at from connections where id = $1 for update)`;
+export const FORMER = `former as (
+  select id, status, token_version, expires_at, rotate_by from connections where id = $1 for update)`;
 
 export const KEPT_COLUMNS = `c.id, c.provider, c.status, c.token_version as "tokenVersion",
   former.status as "formerStatus", former.token_version as "formerVersion",
@@ -59,6 +61,36 @@ export const TRACE_RENEWAL = traceKept(
 
 /** Of failures only what they have changed: a provider that is away would fill the trail. */
 export const TRACE_FAILURE = traceKept('kept where status <> "formerStatus"', 'failed', '"statusReason"');
+
+const TOLD: ToldColumns = {
+  id: 'kept.id',
+  provider: 'kept.provider',
+  companyId: 'kept."companyId"',
+  locationId: 'kept."locationId"',
+  status: 'kept.status',
+  statusReason: 'kept."statusReason"',
+  tokenVersion: 'kept."tokenVersion"',
+  // A failure leaves the token as it was.
+  expiresAt: 'former.expires_at',
+  rotateBy: 'former.rotate_by',
+};
+
+/** What others are told of a token that was kept: nothing, but where somebody had been told that there might be none. */
+export const tellRecovery = (expiresAt: string): string =>
+  tellOf(
+    `kept join former on former.id = kept.id join given on given.id = kept.id
+     where kept.status = 'active' and kept."formerStatus" in ('suspect', 'reauthorization_required')`,
+    `'connection.recovered'`,
+    { ...TOLD, expiresAt },
+  );
+
+/** What others are told of a failure: that of the grant, once. */
+export const TELL_FAILURE = tellOf(
+  `kept join former on former.id = kept.id
+   where kept.status in ('suspect', 'reauthorization_required') and kept.status <> kept."formerStatus"`,
+  `case kept.status when 'suspect' then 'connection.suspect' else 'connection.reauthorization_required' end`,
+  TOLD,
+);
 
 /** What TRACE_RENEWAL and TRACE_FAILURE have written; undefined where nothing. */
 export function tracedBy(row: KeptRow, outcome: 'allowed' | 'failed'): AuditRow | undefined {

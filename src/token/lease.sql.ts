@@ -1,5 +1,5 @@
 import { columns, seconds, tellReplicas } from './connection-row.sql.js';
-import { FORMER, KEPT_COLUMNS, TRACE_FAILURE } from './kept-row.js';
+import { FORMER, KEPT_COLUMNS, TELL_FAILURE, TRACE_FAILURE } from './kept-row.js';
 import { ASKED, room, ROOM_COLUMNS, take } from './pace.sql.js';
 
 /** What a claim writes. Should nobody come back, the lease's end is also when the schedule looks at the row again. */
@@ -163,7 +163,8 @@ export const LEASE_SQL = {
              from former where c.id = former.id and c.lease_epoch = $2::bigint
                and c.token_version = $11 and c.grant_version = $12
              returning ${KEPT_COLUMNS}),
-           ${TRACE_FAILURE}
+           ${TRACE_FAILURE},
+           ${TELL_FAILURE}
            ${tellReplicas('kept')}`,
     tells: 'connections',
   },

@@ -57,22 +57,25 @@ export const SQL = {
   pause: {
     text: `insert into provider_states as s (provider, paused_at) values ($1, broker_now())
            on conflict (provider) do update set paused_at = excluded.paused_at, updated_at = broker_now()
-           where s.paused_at is null returning 1`,
+           where s.paused_at is null returning false as "endsMass"`,
   },
 
   /** Also ends a stop after mass refusals: somebody has looked, and what was refused until now counts no more. */
   resume: {
-    text: `update provider_states set paused_at = null, mass_refused_at = null, call_window = 1,
-             refusals_counted_from = case when mass_refused_at is null then refusals_counted_from else broker_now() end,
+    text: `with former as materialized (
+             select provider, mass_refused_at is not null as is_mass from provider_states where provider = $1 for update)
+           update provider_states s set paused_at = null, mass_refused_at = null, call_window = 1,
+             refusals_counted_from = case when is_mass then broker_now() else refusals_counted_from end,
              updated_at = broker_now()
-           where provider = $1 and (paused_at is not null or mass_refused_at is not null) returning 1`,
+           from former where s.provider = former.provider and (s.paused_at is not null or is_mass)
+           returning is_mass as "endsMass"`,
   },
 
   /** Ends a stop after mass refusals, and no pause of an operator's. */
   goOn: {
     text: `update provider_states set mass_refused_at = null, call_window = 1, refusals_counted_from = broker_now(),
              updated_at = broker_now()
-           where provider = $1 and mass_refused_at is not null returning 1`,
+           where provider = $1 and mass_refused_at is not null returning true as "endsMass"`,
   },
 
   /**

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { AuditStore } from '../audit/audit.store.js';
 import { Database, type Statement } from '../database/database.js';
+import { eventOfProvider, Outbox } from '../outbox/outbox.store.js';
 import type { ProviderNews } from '../provider/observations.js';
 import { BROKER, type Actor } from '../shared/actor.js';
 import { changeOfProvider } from './connection-trail.js';
@@ -61,6 +62,7 @@ export class ProviderStateStore {
   constructor(
     private readonly database: Database,
     private readonly audit: AuditStore,
+    private readonly outbox: Outbox,
   ) {}
 
   /** Makes sure that each has a row, to lock. */
@@ -91,8 +93,9 @@ export class ProviderStateStore {
     await this.database.transaction(async (run) => {
       const [former] = await run<{ status: string }>(SQL.lockStatus, [provider]);
       await run(SQL.worked, [provider, dialect]);
-      if (former?.status === 'misconfigured')
-        await this.audit.write(run, changeOfProvider(provider, BROKER, 'recovered'));
+      if (former?.status !== 'misconfigured') return;
+      await this.audit.write(run, changeOfProvider(provider, BROKER, 'recovered'));
+      await this.outbox.write(run, eventOfProvider('provider.recovered', provider, null));
     });
   }
 
@@ -101,8 +104,10 @@ export class ProviderStateStore {
     const values = [provider, code, credentialsFingerprint, PROBE_EVERY_S];
     return this.database.transaction(async (run) => {
       const [row] = await run<{ isNews: boolean }>(SQL.misconfigured, values);
-      if (row?.isNews) await this.audit.write(run, changeOfProvider(provider, BROKER, 'misconfigured'));
-      return row?.isNews === true;
+      if (row?.isNews !== true) return false;
+      await this.audit.write(run, changeOfProvider(provider, BROKER, 'misconfigured'));
+      await this.outbox.write(run, eventOfProvider('provider.misconfigured', provider, code));
+      return true;
     });
   }
 
@@ -145,9 +150,11 @@ export class ProviderStateStore {
   /** True where there was something to change. */
   async #change(statement: Statement, provider: string, actor: Actor, reason: string): Promise<boolean> {
     return this.database.transaction(async (run) => {
-      const isChanged = (await run(statement, [provider])).length > 0;
-      if (isChanged) await this.audit.write(run, changeOfProvider(provider, actor, reason));
-      return isChanged;
+      const [row] = await run<{ endsMass: boolean }>(statement, [provider]);
+      if (!row) return false;
+      await this.audit.write(run, changeOfProvider(provider, actor, reason));
+      if (row.endsMass) await this.outbox.write(run, eventOfProvider('provider.recovered', provider, null));
+      return true;
     });
   }
 }

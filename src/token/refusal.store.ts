@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { AuditStore } from '../audit/audit.store.js';
 import { Database, type Run } from '../database/database.js';
+import { eventOfProvider, Outbox } from '../outbox/outbox.store.js';
 import { BROKER } from '../shared/actor.js';
 import { Problem } from '../shared/problem.js';
 import { Metrics } from '../telemetry/metrics.js';
@@ -74,6 +75,7 @@ export class RefusalStore {
     private readonly database: Database,
     private readonly metrics: Metrics,
     private readonly audit: AuditStore,
+    private readonly outbox: Outbox,
   ) {}
 
   /**
@@ -111,7 +113,11 @@ export class RefusalStore {
       const values = failureValues(claimed, isMass ? heldBack : settled, true);
       const [kept] = await run<KeptRow>(LEASE_SQL.keepFailure, values);
       const stopped = isMass && kept !== undefined && (await run(SQL.stop, [claimed.provider])).length > 0;
-      if (stopped) await this.audit.write(run, changeOfProvider(claimed.provider, BROKER, 'mass_refusals'));
+      if (stopped) {
+        const { provider } = claimed;
+        await this.audit.write(run, changeOfProvider(provider, BROKER, 'mass_refusals'));
+        await this.outbox.write(run, eventOfProvider('provider.misconfigured', provider, 'mass_refusals'));
+      }
       return { kept, stopped };
     });
   }

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module.js';
 import { ClientsModule } from '../clients/clients.module.js';
 import { DatabaseModule } from '../database/database.module.js';
+import { OutboxModule } from '../outbox/outbox.module.js';
 import { ProviderModule } from '../provider/provider.module.js';
 import { TelemetryModule } from '../telemetry/telemetry.module.js';
 import { VaultModule } from '../vault/vault.module.js';
@@ -37,6 +38,7 @@ import { RenewalSchedule } from './renewal-schedule.js';
 import { TokenAnswers } from './token-answer.js';
 import { TokenController } from './token.controller.js';
 import { TokenRenewer } from './token-renewer.js';
+import { DeadlineReminders } from './deadline-reminders.js';
 import { DirectReads } from './direct-reads.js';
 import { ServingInHand } from './serving-in-hand.js';
 import { TokenLookUps } from './token-look-ups.js';
@@ -45,7 +47,15 @@ import { TokenService } from './token.service.js';
 import { TracedTokens } from './traced-tokens.js';
 
 @Module({
-  imports: [AuditModule, ClientsModule, DatabaseModule, ProviderModule, TelemetryModule, VaultModule],
+  imports: [
+    AuditModule,
+    ClientsModule,
+    DatabaseModule,
+    OutboxModule,
+    ProviderModule,
+    TelemetryModule,
+    VaultModule,
+  ],
   controllers: [TokenController, ConnectionController, ProviderController],
   providers: [
     RecentWrites,
@@ -83,6 +93,7 @@ import { TracedTokens } from './traced-tokens.js';
     ProviderProbe,
     ProviderService,
     EngineGauges,
+    DeadlineReminders,
   ],
   exports: [
     ConnectionStore,
