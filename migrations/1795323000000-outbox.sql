@@ -68,8 +68,9 @@ create table webhook_deliveries (
   subject text not null,
   state text not null default 'waiting' check (state in ('waiting', 'delivered', 'dead')),
   attempts integer not null default 0,
+  waiting_since timestamptz not null,
   -- From when on it is tried, for as long as the broker tries; and when it is tried next.
-  begun_at timestamptz not null,
+  begun_at timestamptz,
   due_at timestamptz not null,
   -- In the hands of a replica until then; one that was killed meanwhile leaves it to another.
   taken_at timestamptz,

@@ -53,7 +53,7 @@ export const DELIVERY_SQL = {
              spread as (
                update outbox_events e set spread_at = broker_now() from fresh where e.seq = fresh.seq),
              made as (
-               insert into webhook_deliveries (receiver, seq, subject, begun_at, due_at)
+               insert into webhook_deliveries (receiver, seq, subject, waiting_since, due_at)
                select r.name, fresh.seq, fresh.subject, broker_now(), broker_now()
                from fresh join webhook_receivers r on fresh.type = any (r.events) and r.since <= fresh.at
                on conflict do nothing)
@@ -87,6 +87,7 @@ export const DELIVERY_SQL = {
              where r.name in (select receiver from picked where is_probed)),
            taken as (
              update webhook_deliveries d set attempts = d.attempts + 1, taken_at = broker_now(),
+               begun_at = coalesce(d.begun_at, broker_now()),
                taken_until = broker_now() + interval '${TAKEN_S} seconds'
              from picked where d.receiver = picked.receiver and d.seq = picked.seq
              returning d.receiver, d.seq, d.attempts)

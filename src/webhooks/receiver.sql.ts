@@ -19,7 +19,7 @@ export const RECEIVER_SQL = {
              coalesce(extract(epoch from broker_now() - w.oldest), 0)::float8 as "oldestWaitingS", g.dead
            from webhook_receivers r
            cross join lateral (
-             select count(*)::integer as waiting, min(d.begun_at) as oldest from webhook_deliveries d
+             select count(*)::integer as waiting, min(d.waiting_since) as oldest from webhook_deliveries d
              where d.receiver = r.name and d.state = 'waiting') as w
            cross join lateral (
              select count(*)::integer as dead from webhook_deliveries d
@@ -48,8 +48,8 @@ export const RECEIVER_SQL = {
   /** What was given up is told again, of events since $2; one that is named by $3 also where it was told. $1 receiver. */
   resend: {
     text: `with again as (
-             update webhook_deliveries d set state = 'waiting', attempts = 0, begun_at = broker_now(), due_at = broker_now(),
-               settled_at = null
+             update webhook_deliveries d set state = 'waiting', attempts = 0, waiting_since = broker_now(),
+               begun_at = null, due_at = broker_now(), settled_at = null
              from outbox_events e
              where e.seq = d.seq and d.receiver = $1
                and case when $3::uuid is null then d.state = 'dead' and ($2::timestamptz is null or e.at >= $2)

@@ -21,7 +21,7 @@ export interface Attempted {
   readonly retryAfterS: number | null;
 }
 
-/** How long an event is tried, in seconds: 3 days from when it was first to be told, or is sent again. */
+/** How long an event is tried, in seconds: 3 days from its first try on, or its first since it is sent again. */
 export const GIVE_UP_AFTER_S = 3 * 86_400;
 
 /** Seconds before the next try of an event, after its first, second … failure, at most; then the last of these. */

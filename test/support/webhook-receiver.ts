@@ -71,8 +71,13 @@ export class WebhookReceiver {
     return this.told.filter(({ data }) => data['connection_id'] === subject || data['provider'] === subject);
   }
 
-  async close(): Promise<void> {
+  /** Ends whatever hangs. */
+  cut(): void {
     this.#server.closeAllConnections();
+  }
+
+  async close(): Promise<void> {
+    this.cut();
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
