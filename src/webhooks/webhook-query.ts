@@ -1,7 +1,7 @@
 import { IsIn, IsOptional, IsUUID } from 'class-validator';
 import { ListQuery } from '../http/list-query.js';
 import { IsTime } from '../shared/is-time.js';
-import { Field } from '../shared/schema.js';
+import { Field, uuid } from '../shared/schema.js';
 import { DELIVERY_STATES } from './webhook-answer.js';
 import type { SeenDelivery } from './receiver.store.js';
 
@@ -17,7 +17,7 @@ export class DeliveryQuery extends ListQuery {
 export class ResendShape {
   @IsOptional()
   @IsUUID(undefined, { message: 'must be the id of an event' })
-  @Field({}, 'This event alone, also where it was delivered.')
+  @Field(uuid(), 'This event alone, also where it was delivered.')
   event_id?: string | null;
 
   @IsOptional()

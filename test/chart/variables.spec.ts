@@ -97,6 +97,7 @@ describe('every variable of the configuration', () => {
       'PUBLIC_PORT',
       'TLS_CERT_FILE',
       'TLS_KEY_FILE',
+      'WEBHOOKS_FILE',
       'WORKLOAD_ISSUERS',
     ]);
     expect([inside?.['PORT'], inside?.['PUBLIC_PORT'], outside?.['PORT'], outside?.['PUBLIC_PORT']]).toEqual([
@@ -106,7 +107,7 @@ describe('every variable of the configuration', () => {
       '8081',
     ]);
     expect(JSON.stringify(named(apart, 'Deployment', 'broker-token-broker-public'))).not.toMatch(
-      /ADMIN_KEY|clients\.yaml/,
+      /ADMIN_KEY|clients\.yaml|webhooks/,
     );
   });
 });

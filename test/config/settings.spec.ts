@@ -73,6 +73,7 @@ describe('the settings', () => {
         { name: 'konnect', missing: ['KONNECT_BASE_URL'] },
         { name: 'connect', missing: CONNECT },
       ],
+      webhooks: null,
       workloadIssuers: [],
       logLevel: 'info',
       warnings: [
@@ -236,10 +237,9 @@ describe('the settings', () => {
       'fynd.yaml',
       'providers: { f: { kind: fynd-platform, base_url: "https://api.example", api_key: k, api_secret: s } }',
     );
-    expect(read({ PROVIDERS_FILE, WEBHOOKS_FILE: 'w.yaml' }).warnings).toEqual([
+    expect(read({ PROVIDERS_FILE }).warnings).toEqual([
       'ADMIN_KEY and CLIENTS_FILE are not set: only clients that were made before can call /v1',
       'PUBLIC_URL is http://127.0.0.1:8081: browsers elsewhere cannot come back to it',
-      'WEBHOOKS_FILE is set, but this release does not use it',
     ]);
     const open = { PROVIDERS_FILE, PUBLIC_URL: 'http://broker.example' };
     expect(read(open).warnings).toContain(

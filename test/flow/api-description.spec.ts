@@ -1,25 +1,35 @@
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { Readiness } from '../../src/health/readiness.js';
 import { Browser } from '../support/browser.js';
 import { useConsents, useProvidersFiles } from '../support/consents.js';
 import { DescribedApi, type Described } from '../support/described-api.js';
-import { ask, type Answer } from '../support/http.js';
+import { ask, eventually, type Answer } from '../support/http.js';
 import { Seller } from '../support/seller.js';
 import { beginSession, openSession } from '../support/sessions.js';
 import { hint, signature } from '../support/uninstalls.js';
+import { aWebhookSecret, webhooksFile } from '../support/webhook-receiver.js';
 import { ADMIN_KEY, API_KEY, useWorld, type LocalBroker } from '../support/world.js';
 
 const world = useWorld();
 const consents = useConsents(world);
 const writeProviders = useProvidersFiles();
+const folder = mkdtempSync(join(tmpdir(), 'token-broker-test-'));
+const webhooks = join(folder, 'webhooks.yaml');
 let broker: LocalBroker;
 /** One whose extension may be installed without a browser. */
 let other: LocalBroker;
 let api: DescribedApi;
 
 beforeAll(async () => {
-  broker = await world.local({ FYND_ACCESS_MODE: 'both' });
+  writeFileSync(
+    webhooks,
+    webhooksFile({ name: 'ops', url: 'http://127.0.0.1:1/events', secret: aWebhookSecret() }),
+  );
+  broker = await world.local({ FYND_ACCESS_MODE: 'both', WEBHOOKS_FILE: webhooks });
   other = await world.local({
     PROVIDERS_FILE: writeProviders({
       fynd: {
@@ -34,6 +44,8 @@ beforeAll(async () => {
   });
   api = await DescribedApi.of(broker);
 });
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const call = (method: string, path: string, body?: unknown): Promise<Answer> =>
   world.api(broker, method, `/v1${path}`, body);
@@ -89,6 +101,16 @@ const SUCCESSES: Record<string, () => Promise<Answer>> = {
   providerResume: () => call('POST', '/providers/konnect/resume'),
   providerRevive: () => call('POST', '/providers/konnect/revive', { since: '2026-01-01T00:00:00Z' }),
   providerProbe: async () => (await kept(), call('POST', '/providers/konnect/probe')),
+  webhookList: () => call('GET', '/webhooks'),
+  webhookDeliveries: async () => (
+    await kept(),
+    eventually(async () => {
+      const told = await call('GET', '/webhooks/ops/deliveries?limit=1');
+      return (told.body['items'] as unknown[]).length > 0 && told;
+    })
+  ),
+  webhookResume: () => call('POST', '/webhooks/ops/resume'),
+  webhookResend: () => call('POST', '/webhooks/ops/resend', {}),
   sessionTrade: async () => {
     const { ticket } = await openSession(world, broker, { companyId: '42' });
     return call('POST', '/sessions', { ticket });

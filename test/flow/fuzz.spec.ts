@@ -1,4 +1,7 @@
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
 import { useConsents } from '../support/consents.js';
@@ -13,6 +16,7 @@ import {
   type OddRequest,
 } from '../support/odd-requests.js';
 import { beginSession } from '../support/sessions.js';
+import { aWebhookSecret, webhooksFile } from '../support/webhook-receiver.js';
 import { ADMIN_KEY, useWorld, type LocalBroker } from '../support/world.js';
 
 /** How many requests; more for a long run. A failure tells the seed, with which the same requests are drawn. */
@@ -26,17 +30,23 @@ const RENEWED_EVERY = 40;
 
 const world = useWorld();
 const consents = useConsents(world);
+const folder = mkdtempSync(join(tmpdir(), 'token-broker-test-'));
 let broker: LocalBroker;
 let api: DescribedApi;
 let known: Known = {};
 let client = { id: '', key: '' };
 
 beforeAll(async () => {
-  broker = await world.local({ FYND_ACCESS_MODE: 'both' });
+  // Nobody is there to be told, which is nothing to those who ask.
+  const entry = { name: 'ops', url: 'http://127.0.0.1:1/events', secret: aWebhookSecret() };
+  writeFileSync(join(folder, 'webhooks.yaml'), webhooksFile(entry));
+  broker = await world.local({ FYND_ACCESS_MODE: 'both', WEBHOOKS_FILE: join(folder, 'webhooks.yaml') });
   // Nothing is renewed but what a request asks for.
   await broker.broker.app.get(RenewalSchedule).stop();
   api = await DescribedApi.of(broker);
 });
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const b64 = (it: object): string => Buffer.from(JSON.stringify(it)).toString('base64url');
 const JWT = `${b64({ alg: 'RS256', kid: 'x' })}.${b64({ iss: 'https://x.example', aud: 'token-broker', exp: 4e9 })}.c2ln`;
@@ -83,6 +93,7 @@ async function prepare(): Promise<void> {
     connection_id: [...(body['items'] as Json[]).map((it) => String(it['id'])), none],
     client_id: [client.id, none],
     session_id: [id, none],
+    receiver: ['ops', 'nobody'],
   };
 }
 
@@ -180,6 +191,8 @@ describe('requests drawn at random from the description', () => {
             if (sent++ % RENEWED_EVERY === 0) await prepare();
             const { status } = await ask(draw());
             seen[status] = (seen[status] ?? 0) + 1;
+            // While a provider is paused, who has to wait for it is rightly told 503.
+            await world.sql('update provider_states set paused_at = null where paused_at is not null');
           },
         ),
         // Each request meets what those before it have left behind: a shorter story would be another.

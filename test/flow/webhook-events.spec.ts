@@ -1,77 +1,24 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { writeFileSync } from 'node:fs';
+import { describe, expect, it } from '@jest/globals';
 import { ProviderRegistry } from '../../src/provider/provider-registry.js';
 import { DeadlineReminders } from '../../src/token/deadline-reminders.js';
-import { WebhookDelivery } from '../../src/webhooks/webhook-delivery.js';
+import { useEventScene } from '../support/event-scene.js';
 import { eventually, type Answer, type Json } from '../support/http.js';
-import { findLeaks } from '../support/leaks.js';
-import { webhooksFile, WebhookReceiver, type Told } from '../support/webhook-receiver.js';
-import { API_SECRET, useWorld, type LocalBroker } from '../support/world.js';
+import type { Told } from '../support/webhook-receiver.js';
+import { API_SECRET, useWorld } from '../support/world.js';
 
 const DAY_S = 86_400;
 
 describe('others are told, once a transition,', () => {
   const world = useWorld();
-  const folder = mkdtempSync(join(tmpdir(), 'token-broker-test-'));
-  const secretFile = join(folder, 'api-secret');
-  let receiver: WebhookReceiver;
-  let broker: LocalBroker;
+  const scene = useEventScene(world);
+  const { settled, toldOf } = scene;
   let companies = 100;
 
-  beforeAll(async () => {
-    receiver = await WebhookReceiver.start(() => world.clock.now());
-    writeFileSync(secretFile, API_SECRET);
-    writeFileSync(
-      join(folder, 'webhooks.yaml'),
-      webhooksFile({ url: receiver.url, secret: receiver.secrets[0] }),
-    );
-    broker = await world.local({
-      PORTAL_BASE_URL: world.simulator.url,
-      FYND_API_SECRET: undefined,
-      FYND_API_SECRET_FILE: secretFile,
-      WEBHOOKS_FILE: join(folder, 'webhooks.yaml'),
-    });
-    // Tests look where time has leapt, and nobody else meanwhile.
-    world.stopTicking(broker);
-  });
-
-  beforeEach(async () => {
-    await world.settle(broker);
-    await settled();
-    await world.sql('truncate connections, provider_states, outbox_reminders');
-    receiver.told.length = 0;
-  });
-
-  afterAll(async () => {
-    const leaks = findLeaks(receiver.told.map(({ text }) => text));
-    await receiver.close();
-    rmSync(folder, { recursive: true, force: true });
-    if (leaks.length > 0) throw new Error(`others were told a secret:\n${leaks.join('\n')}`);
-  });
-
-  /** Resolves once all that has happened is told. */
-  async function settled(): Promise<void> {
-    await eventually(async () => {
-      await broker.broker.app.get(WebhookDelivery).tick();
-      const left = await world.sql(
-        `select seq from outbox_events where spread_at is null
-         union all select seq from webhook_deliveries where state = 'waiting'`,
-      );
-      return left.length === 0;
-    });
-  }
-
-  async function toldOf(subject: unknown): Promise<string[]> {
-    await settled();
-    return receiver.about(subject).map(({ type }) => type);
-  }
-
-  const remind = (): Promise<void> => broker.broker.app.get(DeadlineReminders).look();
+  const remind = (): Promise<void> => scene.broker.broker.app.get(DeadlineReminders).look();
   const next = (): string => String(++companies);
   const call = (method: string, path: string, body?: unknown): Promise<Answer> =>
-    world.api(broker, method, `/v1${path}`, body);
+    world.api(scene.broker, method, `/v1${path}`, body);
   const renew = (id: unknown): Promise<Answer> => call('POST', `/connections/${String(id)}/renew`);
   const refusing = (provider: string, fault: Json): Promise<unknown> =>
     world.simulator.fault({ provider, operation: 'renew', ...fault });
@@ -88,17 +35,17 @@ describe('others are told, once a transition,', () => {
   }
 
   async function installed(companyId = next()): Promise<Json> {
-    await world.install(broker, companyId);
+    await world.install(scene.broker, companyId);
     const { body } = await call('GET', `/connections?provider=fynd&company_id=${companyId}`);
     return (body['items'] as Json[])[0] ?? {};
   }
 
   it('of a connection that is made, and of one that is replaced, so that anybody can verify it', async () => {
     const companyId = next();
-    const made = (await world.keepKonnect(broker, `${companyId}/locations/7`)).body;
+    const made = (await world.keepKonnect(scene.broker, `${companyId}/locations/7`)).body;
     expect(await toldOf(made['id'])).toEqual(['connection.created']);
-    const [told] = receiver.told as [Told];
-    expect(told.believedBy).toEqual(receiver.secrets);
+    const [told] = scene.receiver.told as [Told];
+    expect(told.believedBy).toEqual(scene.receiver.secrets);
     expect(told.headers).toMatchObject({
       'content-type': 'application/json',
       'webhook-id': expect.stringMatching(/^[0-9a-f-]{36}$/),
@@ -120,8 +67,8 @@ describe('others are told, once a transition,', () => {
         rotate_by: made['rotate_by'],
       },
     });
-    await world.keepKonnect(broker, `${companyId}/locations/7`);
-    await world.keepKonnect(broker, `${companyId}/locations/7`, 'another');
+    await world.keepKonnect(scene.broker, `${companyId}/locations/7`);
+    await world.keepKonnect(scene.broker, `${companyId}/locations/7`, 'another');
     expect(await toldOf(made['id'])).toEqual([
       'connection.created',
       'connection.replaced',
@@ -147,7 +94,7 @@ describe('others are told, once a transition,', () => {
     await renew(id);
     const told = ['connection.created', 'connection.suspect'];
     expect(await toldOf(id)).toEqual(told);
-    expect(receiver.told.at(-1)?.data).toMatchObject({
+    expect(scene.receiver.told.at(-1)?.data).toMatchObject({
       status: 'suspect',
       reason: 'refused_without_code',
       token_version: 2,
@@ -158,7 +105,7 @@ describe('others are told, once a transition,', () => {
     told.push('connection.recovered');
     expect(await toldOf(id)).toEqual(told);
     const now = (await call('GET', `/connections/${String(id)}`)).body;
-    expect(receiver.told.at(-1)?.data).toMatchObject({
+    expect(scene.receiver.told.at(-1)?.data).toMatchObject({
       status: 'active',
       reason: null,
       token_version: 3,
@@ -169,18 +116,18 @@ describe('others are told, once a transition,', () => {
     await renew(id);
     told.push('connection.reauthorization_required');
     expect(await toldOf(id)).toEqual(told);
-    expect(receiver.told.at(-1)?.data).toMatchObject({
+    expect(scene.receiver.told.at(-1)?.data).toMatchObject({
       reason: 'invalid_grant',
       expires_at: now['expires_at'],
     });
     // Tried once more, and still dead: that is no news.
     const since = new Date(world.clock.now().getTime() - 3_600_000).toISOString();
     await call('POST', '/providers/fynd/revive', { since });
-    await world.settle(broker);
+    await world.settle(scene.broker);
     expect(await toldOf(id)).toEqual(told);
 
     await world.simulator.control('DELETE', 'faults');
-    await world.install(broker, String(companyId));
+    await world.install(scene.broker, String(companyId));
     told.push('connection.replaced', 'connection.recovered');
     expect(await toldOf(id)).toEqual(told);
   });
@@ -192,14 +139,16 @@ describe('others are told, once a transition,', () => {
       [ids[1]],
     );
     await world.advance(3_000);
-    await world.settle(broker);
+    await world.settle(scene.broker);
     expect(await toldOf(ids[0])).toEqual(['connection.created']);
     expect(await toldOf(ids[1])).toEqual(['connection.created', 'connection.recovered']);
     await refusing('fynd', { status: 400, body: { error: 'invalid_grant' }, times: 1 });
     await world.advance(3_000);
-    await world.settle(broker);
+    await world.settle(scene.broker);
     await settled();
-    expect(receiver.types.filter((type) => type === 'connection.reauthorization_required')).toHaveLength(1);
+    expect(
+      scene.receiver.types.filter((type) => type === 'connection.reauthorization_required'),
+    ).toHaveLength(1);
   });
 
   it('of a token that nothing renews and that was reported, once a version, also while it is paused', async () => {
@@ -230,14 +179,14 @@ describe('others are told, once a transition,', () => {
     await remind();
     const told = ['connection.created', 'connection.expiring'];
     expect(await toldOf(short['id'])).toEqual(told);
-    expect(receiver.about(short['id']).at(-1)?.data).toMatchObject({
+    expect(scene.receiver.about(short['id']).at(-1)?.data).toMatchObject({
       expires_at: short['expires_at'],
       status: 'active',
     });
     await world.advance(1 * DAY_S);
-    await world.settle(broker);
+    await world.settle(scene.broker);
     expect(await toldOf(short['id'])).toEqual([...told, 'connection.reauthorization_required']);
-    expect(receiver.about(short['id']).at(-1)?.data).toMatchObject({ reason: 'expired' });
+    expect(scene.receiver.about(short['id']).at(-1)?.data).toMatchObject({ reason: 'expired' });
 
     await world.advance(47.8 * DAY_S);
     await remind();
@@ -249,8 +198,8 @@ describe('others are told, once a transition,', () => {
 
   it('of a secret that is to be replaced, two weeks before, and anew of the one that took its place', async () => {
     const companyId = next();
-    const { id } = (await world.keepKonnect(broker, companyId)).body;
-    const revoked = (await world.keepKonnect(broker, next())).body['id'];
+    const { id } = (await world.keepKonnect(scene.broker, companyId)).body;
+    const revoked = (await world.keepKonnect(scene.broker, next())).body['id'];
     await call('DELETE', `/connections/${String(revoked)}`);
     await world.advance(75.9 * DAY_S);
     await remind();
@@ -260,13 +209,13 @@ describe('others are told, once a transition,', () => {
     await remind();
     const told = ['connection.created', 'connection.rotation_due'];
     expect(await toldOf(id)).toEqual(told);
-    expect(receiver.about(id).at(-1)?.data).toMatchObject({ rotate_by: expect.any(String) });
+    expect(scene.receiver.about(id).at(-1)?.data).toMatchObject({ rotate_by: expect.any(String) });
     // The same kept again is no newer, and was told of.
-    await world.keepKonnect(broker, companyId);
+    await world.keepKonnect(scene.broker, companyId);
     await remind();
     told.push('connection.replaced');
     expect(await toldOf(id)).toEqual(told);
-    await world.keepKonnect(broker, companyId, `${companyId}-new`);
+    await world.keepKonnect(scene.broker, companyId, `${companyId}-new`);
     await world.advance(76.1 * DAY_S);
     await remind();
     expect(await toldOf(id)).toEqual([...told, 'connection.replaced', 'connection.rotation_due']);
@@ -279,16 +228,16 @@ describe('others are told, once a transition,', () => {
     await call('DELETE', `/connections/${String(id)}`);
     const told = ['connection.created', 'connection.revoked'];
     expect(await toldOf(id)).toEqual(told);
-    expect(receiver.told.at(-1)?.data).toMatchObject({ status: 'revoked' });
-    await world.install(broker, String(companyId));
+    expect(scene.receiver.told.at(-1)?.data).toMatchObject({ status: 'revoked' });
+    await world.install(scene.broker, String(companyId));
     expect(await toldOf(id)).toEqual([...told, 'connection.replaced']);
   });
 
   it('of a provider that refuses the broker itself, and of its coming round', async () => {
     const { id } = await installed();
     const change = async (secret: string): Promise<void> => {
-      writeFileSync(secretFile, secret);
-      const provider = broker.broker.app.get(ProviderRegistry).get('fynd');
+      writeFileSync(scene.secretFile, secret);
+      const provider = scene.broker.broker.app.get(ProviderRegistry).get('fynd');
       await eventually(() => provider.credentialsInForce().reveal().includes(`"${secret}"`));
     };
     await change('test-secret-that-is-wrong');
@@ -298,7 +247,7 @@ describe('others are told, once a transition,', () => {
     expect((await toldOf('fynd')).filter((type) => type.startsWith('provider.'))).toEqual([
       'provider.misconfigured',
     ]);
-    expect(receiver.told.at(-1)?.data).toEqual({ provider: 'fynd', reason: expect.any(String) });
+    expect(scene.receiver.told.at(-1)?.data).toEqual({ provider: 'fynd', reason: expect.any(String) });
     await change(API_SECRET);
     await renew(id);
     expect((await toldOf('fynd')).filter((type) => type.startsWith('provider.'))).toEqual([
@@ -314,9 +263,11 @@ describe('others are told, once a transition,', () => {
     await refusing('fynd', { status: 400, body: { error: 'invalid_grant' } });
     for (const id of ids) await renew(id);
     await settled();
-    expect(receiver.types.filter((type) => type === 'connection.reauthorization_required')).toHaveLength(3);
+    expect(
+      scene.receiver.types.filter((type) => type === 'connection.reauthorization_required'),
+    ).toHaveLength(3);
     const ofProvider = (): Json[] =>
-      receiver.told
+      scene.receiver.told
         .filter(({ type }) => type.startsWith('provider.'))
         .map(({ type, data }) => ({ type, ...data }));
     expect(ofProvider()).toEqual([

@@ -108,6 +108,10 @@ const EXPECTED: Route[] = [
   ['GET', `${TOKENS}/locations/:locationId`, 'token:read'],
   ['POST', `${TOKENS}/report`, 'token:report'],
   ['POST', `${TOKENS}/locations/:locationId/report`, 'token:report'],
+  ['GET', '/v1/webhooks', 'provider:admin'],
+  ['GET', '/v1/webhooks/:receiver/deliveries', 'provider:admin'],
+  ['POST', '/v1/webhooks/:receiver/resend', 'provider:admin'],
+  ['POST', '/v1/webhooks/:receiver/resume', 'provider:admin'],
 ];
 
 @Controller('v1/forgotten')

@@ -16,9 +16,9 @@ workloadIssuers: { variable: WORKLOAD_ISSUERS_FILE, path: workload-issuers.yaml 
 databaseCa: { variable: DATABASE_CA_FILE, path: database-ca.pem }
 {{- end -}}
 
-{{/* The public side on its own knows no callers: neither their keys nor where they would come from. */}}
+{{/* The public side on its own knows no callers, neither their keys nor where they would come from, and tells nobody anything. */}}
 {{- define "token-broker.isWithheld" -}}
-{{- if and (eq .component "public") (has .name (list "ADMIN_KEY" "CLIENTS_FILE" "WORKLOAD_ISSUERS" "WORKLOAD_ISSUERS_FILE")) -}}
+{{- if and (eq .component "public") (has .name (list "ADMIN_KEY" "CLIENTS_FILE" "WEBHOOKS_FILE" "WORKLOAD_ISSUERS" "WORKLOAD_ISSUERS_FILE")) -}}
 true
 {{- end -}}
 {{- end -}}
