@@ -9,6 +9,7 @@ import { DocsModule } from './docs/docs.module.js';
 import { HealthModule } from './health/health.module.js';
 import { ProblemFilter } from './http/problem.filter.js';
 import { validationPipe } from './http/validation.js';
+import { KeysModule } from './keys/keys.module.js';
 import { KonnectModule } from './konnect/konnect.module.js';
 import { OAuthModule } from './oauth/oauth.module.js';
 import { PortalModule } from './portal/portal.module.js';
@@ -35,6 +36,7 @@ export class AppModule {
         KonnectModule,
         PortalModule,
         WebhooksModule,
+        KeysModule,
         HealthModule,
         DocsModule,
       ],

@@ -8,7 +8,7 @@ import type { AuditRow } from './audit-event.js';
 /** The trail as lines of JSON on the standard output, for a log pipeline (`AUDIT_STDOUT`). */
 @Injectable()
 export class AuditLines {
-  constructor(@Inject(SETTINGS) private readonly settings: Settings) {}
+  constructor(@Inject(SETTINGS) private readonly settings: Pick<Settings, 'audit'>) {}
 
   /** Of what is written; nothing of a change that came to nothing. */
   tell(row: AuditRow): void {

@@ -23,6 +23,10 @@ const COMMANDS: Record<string, { readonly summary: string; readonly load: () => 
     summary: 'tell what is wrong with the configuration and what it leads to, and what to do',
     load: () => import('./doctor.js'),
   },
+  keys: {
+    summary: 'show, rotate, wrap anew and destroy the keys that seal what is in the database',
+    load: () => import('./keys.js'),
+  },
 };
 
 const program = new Command('token-broker')

@@ -17,6 +17,7 @@ interface PathIds {
   readonly sessionId?: string;
   readonly clientId?: string;
   readonly receiver?: string;
+  readonly keyId?: string;
 }
 
 type Query = Readonly<Record<string, unknown>>;
@@ -95,6 +96,7 @@ function readSubject(ids: PathIds, query: Query): Subject | undefined {
   if (ids.connectionId !== undefined && !isUuid(ids.connectionId))
     throw invalid('connection_id', 'must be a UUID');
   if (ids.clientId !== undefined && !isUuid(ids.clientId)) throw invalid('client_id', 'must be a UUID');
+  if (ids.keyId !== undefined && !isUuid(ids.keyId)) throw invalid('key_id', 'must be a UUID');
   if (ids.name !== undefined) parseId('name', ids.name);
   if (ids.receiver !== undefined) parseId('receiver', ids.receiver);
   if (ids.sessionId !== undefined && !isRandomId(ids.sessionId))

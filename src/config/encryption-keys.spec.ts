@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
-import { parseEncryptionKeys } from './encryption-keys.js';
+import { parseEncryptionKeys, type LocalKey } from './encryption-keys.js';
 import { ConfigurationError } from './mistakes.js';
 
 const base64 = (bytes: Buffer | Uint8Array): string => Buffer.from(bytes).toString('base64');
@@ -25,15 +25,13 @@ describe('ENCRYPTION_KEYS', () => {
     const [one, two] = [randomBytes(32), randomBytes(32)];
     const keys = parseEncryptionKeys(`k1:${base64(one)}, k_2.b-c:${base64(two)}`);
     expect(keys.map(({ id }) => id)).toEqual(['k1', 'k_2.b-c']);
-    expect(keys.map(({ key }) => key.export().equals(one))).toEqual([true, false]);
+    expect((keys as readonly LocalKey[]).map(({ key }) => key.export().equals(one))).toEqual([true, false]);
   });
 
   it('may lack the padding of base64', () => {
     const key = random();
     expect(
-      parseEncryptionKeys(`k1:${key.replace('=', '')}`)[0]
-        .key.export()
-        .toString('base64'),
+      (parseEncryptionKeys(`k1:${key.replace('=', '')}`)[0] as LocalKey).key.export().toString('base64'),
     ).toBe(key);
   });
 

@@ -1,14 +1,29 @@
 import { createSecretKey, KeyObject } from 'node:crypto';
 import { ConfigurationError } from './mistakes.js';
 
-/** A key-encryption key: it wraps data keys and never touches a token. */
-export interface KeyEncryptionKey {
+/** A key-encryption key that is here: it wraps data keys and never touches a token. */
+export interface LocalKey {
   readonly id: string;
   readonly key: KeyObject;
 }
 
+/** One that a key service keeps to itself: it is asked to wrap and to unwrap. */
+export interface RemoteKey {
+  readonly id: string;
+  readonly service: 'aws-kms' | 'transit';
+  /** The service's name for it: an ARN, or the name of a transit key. */
+  readonly name: string;
+}
+
+export type KeyEncryptionKey = LocalKey | RemoteKey;
+
+export type KeyEncryptionKeys = readonly [KeyEncryptionKey, ...KeyEncryptionKey[]];
+
 const KEY_BYTES = 32;
 const KEY_ID = /^[A-Za-z0-9._-]{1,64}$/;
+/** The ARN of a key or of an alias: it names the region, too, so that nothing else decides where a data key is sent. */
+const KMS_ARN = /^arn:aws[a-z-]*:kms:([a-z0-9-]+):\d{12}:(key|alias)\/[A-Za-z0-9/_-]{1,256}$/;
+const TRANSIT_NAME = /^[A-Za-z0-9._-]{1,128}$/;
 const HOW_TO_MAKE_ONE = 'make one with: openssl rand -base64 32';
 
 /** 32 random bytes hold about 30 different values; fewer than this many means a pattern, not chance (odds below 1e-12). */
@@ -22,15 +37,23 @@ const PUBLISHED_KEYS = new Set([
 ]);
 
 /**
- * Reads `id:base64-of-32-bytes[,id:…]`. The first key encrypts, all decrypt. Throws a ConfigurationError with a line
- * per mistake, which names the key's id and never its bytes.
+ * Reads `id:base64-of-32-bytes[,id:…]`, where `id:aws-kms:arn` and `id:transit:name` are keys of a service. The first
+ * key encrypts, all decrypt. Throws a ConfigurationError with a line per mistake, which names the key's id and never its bytes.
  */
-export function parseEncryptionKeys(text: string): readonly [KeyEncryptionKey, ...KeyEncryptionKey[]] {
+export function parseEncryptionKeys(text: string): KeyEncryptionKeys {
   const lines: string[] = [];
   const keys: KeyEncryptionKey[] = [];
   const seen = new Set<string>();
   text.split(',').forEach((entry, index) => {
     const [id, encoded, ...rest] = entry.trim().split(':');
+    if (id && KEY_ID.test(id) && (encoded === 'aws-kms' || encoded === 'transit')) {
+      const key: RemoteKey = { id, service: encoded, name: rest.join(':') };
+      const fault = remoteFaultOf(key) ?? (seen.has(id) ? 'stands there twice' : undefined);
+      seen.add(id);
+      if (fault) lines.push(`ENCRYPTION_KEYS: key "${id}" ${fault}`);
+      else keys.push(key);
+      return;
+    }
     if (!id || !encoded || rest.length > 0 || !KEY_ID.test(id)) {
       lines.push(`ENCRYPTION_KEYS: entry ${index + 1} must be id:base64-of-32-bytes; ${HOW_TO_MAKE_ONE}`);
       return;
@@ -43,6 +66,19 @@ export function parseEncryptionKeys(text: string): readonly [KeyEncryptionKey, .
   });
   if (lines.length > 0) throw new ConfigurationError(lines);
   return keys as [KeyEncryptionKey, ...KeyEncryptionKey[]];
+}
+
+/** The region of an `aws-kms` key, as its ARN says. */
+export function regionOf({ name }: RemoteKey): string {
+  return KMS_ARN.exec(name)?.[1] ?? '';
+}
+
+function remoteFaultOf({ service, name }: RemoteKey): string | undefined {
+  if (service === 'aws-kms' && !KMS_ARN.test(name))
+    return 'must be aws-kms: and the whole ARN of a key or an alias, arn:aws:kms:region:account:key/id';
+  if (service === 'transit' && !TRANSIT_NAME.test(name))
+    return 'must be transit: and the name of a transit key';
+  return undefined;
 }
 
 function faultOf(bytes: Buffer, encoded: string): string | undefined {

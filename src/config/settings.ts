@@ -5,9 +5,10 @@ import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
 import { Secret } from '../shared/secret.js';
 import { isLoopbackHost, isNetwork } from './addresses.js';
-import { readDatabaseAddresses, type DatabaseSettings } from './database-settings.js';
-import { parseEncryptionKeys, type KeyEncryptionKey } from './encryption-keys.js';
+import { readDatabaseAddresses, type DatabaseAddresses, type DatabaseSettings } from './database-settings.js';
+import { parseEncryptionKeys, type KeyEncryptionKeys } from './encryption-keys.js';
 import { Environment } from './environment.js';
+import { readKeyServices, type KeyServices } from './key-services.js';
 import { LiveValue } from './live-value.js';
 import { ConfigurationError, Mistakes } from './mistakes.js';
 import type { DisabledProvider, ProviderSettings } from './provider-settings.js';
@@ -42,7 +43,10 @@ export interface Settings {
   readonly database: DatabaseSettings;
   /** Tokens in hand that are remembered, and for how many seconds they are served while the database is away. */
   readonly cache: { readonly rows: number; readonly withoutDatabaseS: number };
-  readonly encryptionKeys: LiveValue<readonly [KeyEncryptionKey, ...KeyEncryptionKey[]]>;
+  readonly encryptionKeys: LiveValue<KeyEncryptionKeys>;
+  readonly keyServices: KeyServices;
+  /** Rows a second that are sealed anew after another data key was taken into use. */
+  readonly keyRotationRate: number;
   readonly adminKey: LiveValue<Secret> | null;
   readonly providers: readonly ProviderSettings[];
   readonly disabledProviders: readonly DisabledProvider[];
@@ -70,6 +74,10 @@ export function readSettings(environment: Environment): Settings {
   const addresses = mistakes.collect(() => readDatabaseAddresses(environment));
   const encryptionKeys = mistakes.collect(() => encryptionKeysOf(environment));
   const adminKey = mistakes.collect(() => adminKeyOf(environment));
+  const keyServices =
+    variables &&
+    encryptionKeys &&
+    mistakes.collect(() => readKeyServices(environment, variables, encryptionKeys.current, production));
   const tls = mistakes.collect(() => tlsOf(environment));
   const around = { publicUrl, production, allowInsecureHttp: variables?.ALLOW_INSECURE_HTTP ?? false };
   const providers = mistakes.collect(() =>
@@ -79,7 +87,7 @@ export function readSettings(environment: Environment): Settings {
   const workloadIssuers = mistakes.collect(() => readWorkloadIssuers(environment, around));
   const webhooks = mistakes.collect(() => readWebhooks(environment, around));
   mistakes.throwIfAny();
-  if (!variables || !addresses || !encryptionKeys || !providers || !workloadIssuers)
+  if (!variables || !addresses || !encryptionKeys || !keyServices || !providers || !workloadIssuers)
     throw new Error('a mistake went unnoticed');
   const { enabled, disabled } = providers;
   return {
@@ -102,6 +110,8 @@ export function readSettings(environment: Environment): Settings {
     },
     cache: { rows: variables.CACHED_TOKENS, withoutDatabaseS: variables.SERVE_WITHOUT_DATABASE },
     encryptionKeys,
+    keyServices,
+    keyRotationRate: variables.KEY_ROTATION_RATE,
     adminKey: adminKey ?? null,
     providers: enabled,
     disabledProviders: disabled,
@@ -119,6 +129,21 @@ export function readSettings(environment: Environment): Settings {
       disabled,
     }),
   };
+}
+
+/** What a command needs that works on the keys. Throws a ConfigurationError. */
+export function readKeySettings(
+  environment: Environment,
+): DatabaseAddresses & Pick<Settings, 'encryptionKeys' | 'keyServices'> {
+  const mistakes = new Mistakes();
+  const addresses = mistakes.collect(() => readDatabaseAddresses(environment));
+  const variables = mistakes.collect(() => readVariables(environment));
+  const encryptionKeys = mistakes.collect(() => encryptionKeysOf(environment));
+  mistakes.throwIfAny();
+  if (!variables || !addresses || !encryptionKeys) throw new Error('a mistake went unnoticed');
+  const production = variables.NODE_ENV !== 'development';
+  const keyServices = readKeyServices(environment, variables, encryptionKeys.current, production);
+  return { ...addresses, encryptionKeys, keyServices };
 }
 
 function readVariables(environment: Environment): Variables {

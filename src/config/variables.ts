@@ -8,6 +8,8 @@ const SECONDS_AWAY = 'must be a whole number of seconds, from 0 (never) to 3600'
 
 const SECONDS_STOPPING = 'must be a whole number of seconds, from 0 to 60';
 
+const ROWS_A_SECOND = 'must be a whole number of rows, from 1 to 100000';
+
 const DAYS = 'must be a whole number of days, from 1 to 3650';
 
 /** `off` becomes null, digits a number; anything else stays for the validator to refuse. */
@@ -117,6 +119,24 @@ export class Variables {
 
   @BooleanFromText() @IsIn([true, false], { message: 'must be true or false' }) AUDIT_STDOUT = false;
 
+  /** Rows a second that each replica seals anew, once another data key is in use. */
+  @NumberFromText()
+  @IsInt({ message: ROWS_A_SECOND })
+  @Min(1, { message: ROWS_A_SECOND })
+  @Max(100_000, { message: ROWS_A_SECOND })
+  KEY_ROTATION_RATE = 500;
+
+  @IsOptional() @IsAddress() AWS_KMS_ENDPOINT?: string;
+  @IsOptional() @IsAddress() VAULT_ADDR?: string;
+  @IsOptional() @IsString() VAULT_CACERT?: string;
+
+  @IsOptional()
+  @Matches(/^[\w.-]+(\/[\w.-]+)*\/?$/, { message: 'must be the path of a namespace' })
+  VAULT_NAMESPACE?: string;
+
+  @Matches(/^[\w.-]+(\/[\w.-]+)*$/, { message: 'must be the path at which transit is mounted' })
+  VAULT_TRANSIT_MOUNT = 'transit';
+
   @IsIn(['debug', 'info', 'warn', 'error'], { message: 'must be debug, info, warn or error' })
   LOG_LEVEL: 'debug' | 'info' | 'warn' | 'error' = 'info';
 }
@@ -144,5 +164,11 @@ export const VARIABLE_NAMES = [
   'PROVIDERS_FILE',
   'AUDIT_RETENTION_DAYS',
   'AUDIT_STDOUT',
+  'KEY_ROTATION_RATE',
+  'AWS_KMS_ENDPOINT',
+  'VAULT_ADDR',
+  'VAULT_CACERT',
+  'VAULT_NAMESPACE',
+  'VAULT_TRANSIT_MOUNT',
   'LOG_LEVEL',
 ] as const satisfies readonly (keyof Variables)[];

@@ -28,6 +28,7 @@ const IN_PATH: Readonly<Record<string, PathParameter>> = {
     description: 'The name of a receiver, or the host of its address.',
     missing: 'not_found',
   },
+  key_id: { schema: aUuid, description: 'The id of a data key.', missing: 'key_not_found' },
   session_id: {
     schema: { type: 'string', pattern: RANDOM_ID.source, examples: ['3uJwC0PzRkq1hE9mXv2dTg'] },
     description: 'As POST /v1/sessions answered it.',

@@ -62,6 +62,7 @@ export class UninstallProof {
     // Somebody else may be renewing the grant, so that its token here proves nothing.
     if (connection.status === 'paused') return judge('unknown');
     if (sealedToken && remainingSeconds(connection) > CERTAIN_FOR_S) {
+      await this.vault.know(sealedToken);
       const token = this.vault.open(sealedToken, placeOf(connection, 'sealed_token'));
       const answer = await provider.test(companyId, token);
       if (answer === 'alive') return judge('there');

@@ -86,7 +86,7 @@ export class SessionTokenService {
       this.audit.note(refusalOf(asked, error));
       throw error;
     }
-    const answer = this.#answer(session);
+    const answer = await this.#answer(session);
     const { tokenFingerprint, expiresAt: tokenExpiresAt } = session;
     this.audit.note({
       ...asked,
@@ -98,11 +98,11 @@ export class SessionTokenService {
     return answer;
   }
 
-  #answer(session: Session): SessionTokenAnswer {
+  async #answer(session: Session): Promise<SessionTokenAnswer> {
     return {
       ...shapeToken({
         ...session,
-        token: this.sessions.openToken(session),
+        token: await this.sessions.openToken(session),
         provider: this.registry.get(session.provider),
         locationId: null,
         renewAt: askAgainAt(session.now),

@@ -119,8 +119,9 @@ export class SessionService {
   }
 
   /** Throws a VaultError where the row was tampered with. */
-  openToken(session: Session): Secret {
+  async openToken(session: Session): Promise<Secret> {
     if (!session.sealedToken) throw new Error('an erased token cannot be served');
+    await this.vault.know(session.sealedToken);
     return this.vault.open(session.sealedToken, placeOf(session));
   }
 
@@ -135,15 +136,16 @@ export class SessionService {
    */
   async livingTokensOf(provider: string, companyId: string, atMost: number): Promise<LivingToken[]> {
     const living = await this.store.listLiving(provider, companyId, atMost);
-    return living.flatMap((session) => {
+    const opened: LivingToken[] = [];
+    for (const session of living) {
       try {
-        return [{ id: session.id, token: this.openToken(session) }];
+        opened.push({ id: session.id, token: await this.openToken(session) });
       } catch (error) {
         if (!(error instanceof VaultError)) throw error;
         this.#logger.error(error.message);
-        return [];
       }
-    });
+    }
+    return opened;
   }
 
   /** Ends one session by its row's id and erases its token; again is no error. */

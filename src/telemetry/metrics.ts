@@ -21,9 +21,8 @@ export const REQUEST_LIMITS = [
 export type RequestLimit = (typeof REQUEST_LIMITS)[number];
 
 /**
- * One named method per event. Labels are few and closed: providers and outcomes, never a company or a location. What is
- * counted is this process's own and to be summed over the replicas; what was looked up in the database is the same at each
- * of them. docs/metrics.md lists all.
+ * One named method per event. Labels are few and closed, never a company or a location. What is counted is this process's own
+ * and to be summed over the replicas; what was looked up in the database is the same at each of them. docs/metrics.md lists all.
  */
 @Injectable()
 export class Metrics {

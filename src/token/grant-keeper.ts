@@ -54,9 +54,10 @@ export class GrantKeeper {
     private readonly clock: Clock,
   ) {}
 
-  /** Throws a VaultError where it does not open. */
-  openGrant(claimed: ClaimedConnection): Secret {
+  /** Throws a VaultError where it does not open, a Problem where that may be another time. */
+  async openGrant(claimed: ClaimedConnection): Promise<Secret> {
     if (!claimed.sealedGrant) throw new Error('a connection without a grant cannot have been claimed');
+    await this.vault.know(claimed.sealedGrant);
     return this.vault.open(claimed.sealedGrant, placeOf(claimed, 'sealed_grant'));
   }
 
@@ -117,8 +118,9 @@ export class GrantKeeper {
     actor: Actor,
   ): Promise<{ connection: Connection; created: boolean } | NotAdopted> {
     const { grant, credential, scopes, token, mintedIn = null } = outside;
-    const seal = (row: Connection): AdoptedGrant | null => {
+    const seal = async (row: Connection): Promise<AdoptedGrant | null> => {
       if (outside.unlessLiving && isLiving(row)) return null;
+      await this.vault.know(row.sealedGrant);
       return {
         sealedGrant: grant && this.#sealGrant(row, grant(this.#openFormer(row))),
         credentialFingerprint: credential && this.vault.fingerprint(credential),

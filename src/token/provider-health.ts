@@ -36,6 +36,11 @@ export class ProviderHealth {
     return { settings: provider.settings, credentials: this.credentialsFingerprint(provider) };
   }
 
+  /** False while there are grants that this replica could claim and not open: others can. */
+  get opensGrants(): boolean {
+    return this.vault.opensAll;
+  }
+
   /** Tells one set of client credentials from another. */
   credentialsFingerprint(provider: TokenProvider): string {
     return this.vault.fingerprint(provider.credentialsInForce());

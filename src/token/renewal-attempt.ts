@@ -116,7 +116,11 @@ export class RenewalAttempt {
     const { settings } = provider;
     const lastSend = claimedAt + leaseSeconds(settings) * 1_000 - settings.timeoutMs;
     try {
-      return await provider.renew(this.keeper.openGrant(claimed), {
+      const grant = await this.keeper.openGrant(claimed).catch((error: unknown) => {
+        // Its key is closed to this replica, or the database away: another can, or a later try.
+        throw error instanceof Problem ? new LeaseRanOut() : error;
+      });
+      return await provider.renew(grant, {
         companyId: claimed.companyId,
         knownDialect: room.renewalDialect,
         beforeSending: () => {

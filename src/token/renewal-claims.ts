@@ -72,7 +72,7 @@ export class RenewalClaims {
 
   /** Claims up to `limit` of what is due; one, and any, where the provider is being probed. */
   async due(provider: TokenProvider, limit: number): Promise<DueClaims> {
-    if (!this.leases.isCertain()) return { claims: [], room: undefined };
+    if (!this.leases.isCertain() || !this.health.opensGrants) return { claims: [], room: undefined };
     const asking = this.health.asking(provider);
     const claimedAt = this.clock.monotonic();
     let leased = await this.leases.claimDue(asking, limit);

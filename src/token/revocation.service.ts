@@ -53,6 +53,7 @@ export class RevocationService {
   async revoke(id: string, reason: string, actor: Actor): Promise<Revocation> {
     let owed: OwedRevocation | undefined;
     const owe = async (former: Connection, run: Run): Promise<UpstreamRevocation['upstream']> => {
+      await this.vault.know(former.sealedGrant, former.sealedToken);
       owed = await this.#owe(former, run);
       return owed ? 'owed' : 'unsupported';
     };
@@ -117,6 +118,7 @@ export class RevocationService {
 
   async #tell(owed: OwedRevocation, connection: Connection): Promise<Revocation> {
     const provider = this.registry.get(owed.provider);
+    await this.vault.know(owed.sealedSecrets);
     const { grant, accessToken } = this.vault
       .open(owed.sealedSecrets, place(owed))
       .revealJson<RevokedSecrets>();

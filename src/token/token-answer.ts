@@ -115,6 +115,11 @@ export class TokenAnswers {
 
   constructor(private readonly vault: Vault) {}
 
+  /** Looks for the key of a token that another replica has sealed just now. Throws Problem `store_unavailable`. */
+  async ready({ connection }: Served): Promise<void> {
+    await this.vault.know(connection.sealedToken);
+  }
+
   of(served: Served): TokenAnswer {
     return shapeServed(served, this.#open(served.connection));
   }

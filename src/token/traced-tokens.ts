@@ -59,9 +59,11 @@ export class TracedTokens {
   }
 
   /** Leaves a trace of what came to nothing. */
-  async #traced<T>(asked: Asked, work: () => Promise<T>): Promise<T> {
+  async #traced<T extends Served | undefined>(asked: Asked, work: () => Promise<T>): Promise<T> {
     try {
-      return await work();
+      const served = await work();
+      if (served) await this.answers.ready(served);
+      return served;
     } catch (error) {
       this.audit.note(refusalOf(asked, error));
       throw error;

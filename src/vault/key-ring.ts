@@ -1,14 +1,20 @@
 import { createSecretKey, randomBytes, randomUUID, type KeyObject } from 'node:crypto';
-import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { SETTINGS } from '../config/config.module.js';
 import type { KeyEncryptionKey } from '../config/encryption-keys.js';
 import { ConfigurationError } from '../config/mistakes.js';
 import type { Settings } from '../config/settings.js';
-import { DataKeyStore, type KeyPurpose, type WrappedDataKey } from './data-key.store.js';
-import { decrypt, encrypt } from './envelope.js';
+import { Clock } from '../shared/clock.js';
+import { DataKeyStore, type KeyPurpose, type StoredDataKey, type WrappedDataKey } from './data-key.store.js';
+import { KeyServiceError, type KeyWrapping } from './key-wrapping.js';
+import { wrappingOf } from './wrapping-of.js';
 
 const PURPOSES: readonly KeyPurpose[] = ['seal', 'fingerprint', 'sign'];
 const KEY_BYTES = 32;
+const RETRY_MS = 1_000;
+/** A key that was destroyed opens for this long what is remembered from before. Milliseconds. */
+const FORGET_AFTER_MS = 900_000;
 
 /** A data key, unwrapped. */
 export interface DataKey {
@@ -16,28 +22,72 @@ export interface DataKey {
   readonly key: KeyObject;
 }
 
+/** A data key that is in the database and cannot be unwrapped here, and why. */
+export interface LockedKey {
+  readonly id: string;
+  readonly why: string;
+}
+
 /**
- * The data keys in memory, unwrapped once at the start by the key-encryption keys of `ENCRYPTION_KEYS`. A data key that
- * none of them unwraps stops the start: better no broker than one that cannot read what it holds.
+ * The data keys in memory, each unwrapped once by a key-encryption key of `ENCRYPTION_KEYS`: whoever keeps that may be
+ * away from then on. A data key that none of them unwraps stops the start: better no broker than one that cannot read what
+ * it holds. One that comes later, and is not unwrapped, is named by the readiness.
  */
 @Injectable()
 export class KeyRing implements OnModuleInit {
+  readonly #logger = new Logger('Keys');
   /** By the bytes of their ids: what is opened on every read names its key so. */
   readonly #keys = new Map<string, DataKey>();
   readonly #newest = new Map<KeyPurpose, DataKey>();
+  readonly #wrappings = new Map<string, { readonly key: KeyEncryptionKey; readonly wrapping: KeyWrapping }>();
+  /** Since when keys in memory are gone from the database, in monotonic milliseconds. */
+  readonly #goneSince = new Map<string, number>();
+  #locked: readonly LockedKey[] = [];
+  #wrappedElsewhere: readonly string[] = [];
+  #hasOlder = false;
+  #ageS = 0;
+  #look: Promise<void> | undefined;
+  #nextLook: Promise<void> | undefined;
 
   constructor(
-    @Inject(SETTINGS) private readonly settings: Settings,
+    @Inject(SETTINGS) private readonly settings: Pick<Settings, 'encryptionKeys' | 'keyServices'>,
     private readonly store: DataKeyStore,
+    private readonly clock: Clock = new Clock(),
   ) {}
 
   async onModuleInit(): Promise<void> {
-    const wrapped = await this.store.loadOrCreate(PURPOSES, (purpose) => this.#create(purpose));
-    for (const entry of wrapped) {
-      const dataKey = { id: entry.id, key: createSecretKey(this.#unwrap(entry)) };
-      this.#keys.set(bytesOf(entry.id).toString('latin1'), dataKey);
-      if (!this.#newest.has(entry.purpose)) this.#newest.set(entry.purpose, dataKey);
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await this.load();
+      } catch (error) {
+        if (!(error instanceof KeyServiceError)) throw error;
+        if (!error.isAway) throw new ConfigurationError([`ENCRYPTION_KEYS: ${error.message}`]);
+        if (attempt % 10 === 0) this.#logger.warn(`waiting: ${error.message}`);
+        await sleep(RETRY_MS);
+      }
     }
+  }
+
+  /** All keys, once; makes those that a new database lacks. Throws ConfigurationError or KeyServiceError. */
+  async load(): Promise<void> {
+    let stored = await this.store.list();
+    const lacking = PURPOSES.filter((purpose) => !stored.some((key) => key.purpose === purpose));
+    if (lacking.length > 0) {
+      await this.store.addFirst(await Promise.all(lacking.map((purpose) => this.make(purpose))));
+      stored = await this.store.list();
+    }
+    for (const key of stored) await this.#unlock(key);
+    this.#arrange(stored, []);
+  }
+
+  /** Looks what keys there are now; begun after it was asked for. Throws Problem `store_unavailable`. */
+  async refresh(): Promise<void> {
+    if (!this.#look) return this.#begin();
+    const after = (): Promise<void> => {
+      this.#nextLook = undefined;
+      return this.#begin();
+    };
+    return (this.#nextLook ??= this.#look.then(after, after));
   }
 
   /** The key that new work of this purpose uses. */
@@ -52,41 +102,159 @@ export class KeyRing implements OnModuleInit {
     return this.#keys.get(id);
   }
 
+  byId(id: string): DataKey | undefined {
+    return this.#keys.get(latin1Of(id));
+  }
+
   /** True once the keys are there. */
   get isLoaded(): boolean {
     return this.#newest.size === PURPOSES.length;
   }
 
-  #create(purpose: KeyPurpose): WrappedDataKey {
-    const id = randomUUID();
-    const [kek] = this.settings.encryptionKeys.current;
-    return {
-      id,
-      purpose,
-      kekId: kek.id,
-      wrapped: encrypt(kek.key, randomBytes(KEY_BYTES), bindingOf(id, purpose)),
-    };
+  /** Keys of the database that are closed to this process: what they have sealed cannot be read here. */
+  get locked(): readonly LockedKey[] {
+    return this.#locked;
   }
 
-  #unwrap({ id, purpose, kekId, wrapped }: WrappedDataKey): Buffer {
-    const keks: readonly KeyEncryptionKey[] = this.settings.encryptionKeys.current;
+  /** Key-encryption keys that wrap a data key and are not configured here: this process would not start again. */
+  get wrappedElsewhere(): readonly string[] {
+    return this.#wrappedElsewhere;
+  }
+
+  /** Whether anything may be sealed by another key than the newest. */
+  get hasOlder(): boolean {
+    return this.#hasOlder;
+  }
+
+  /** Seconds since the key was made that seals now; as of the last look. */
+  get ageS(): number {
+    return this.#ageS;
+  }
+
+  whyLocked(id: string): string {
+    return this.#locked.find((key) => key.id === id)?.why ?? 'it has just come; try again';
+  }
+
+  /** The key-encryption keys of `ENCRYPTION_KEYS`, in their order. */
+  get kekIds(): string[] {
+    return this.settings.encryptionKeys.current.map(({ id }) => id);
+  }
+
+  /** The first of `ENCRYPTION_KEYS`, which wraps what is new. */
+  get firstKekId(): string {
+    return this.settings.encryptionKeys.current[0].id;
+  }
+
+  /** A new data key, wrapped and in nobody's use yet. Throws KeyServiceError. */
+  async make(purpose: KeyPurpose): Promise<WrappedDataKey> {
+    return this.#wrap(randomUUID(), purpose, randomBytes(KEY_BYTES));
+  }
+
+  /** The same data key under the first key-encryption key. Throws KeyServiceError. */
+  async rewrapped({ id, purpose }: WrappedDataKey): Promise<WrappedDataKey | undefined> {
+    const known = this.byId(id);
+    return known && this.#wrap(id, purpose, known.key.export());
+  }
+
+  #begin(): Promise<void> {
+    const look = this.#refresh().finally(() => {
+      if (this.#look === look) this.#look = undefined;
+    });
+    return (this.#look = look);
+  }
+
+  async #refresh(): Promise<void> {
+    const stored = await this.store.list();
+    const locked: LockedKey[] = [];
+    for (const key of stored) {
+      try {
+        await this.#unlock(key);
+      } catch (error) {
+        if (!(error instanceof ConfigurationError || error instanceof KeyServiceError)) throw error;
+        locked.push({
+          id: key.id,
+          why: error instanceof ConfigurationError ? (error.lines[0] ?? '') : error.message,
+        });
+      }
+    }
+    this.#arrange(stored, locked);
+  }
+
+  async #unlock(stored: StoredDataKey): Promise<void> {
+    const id = latin1Of(stored.id);
+    if (this.#keys.has(id)) return;
+    this.#keys.set(id, { id: stored.id, key: createSecretKey(await this.#unwrap(stored)) });
+  }
+
+  #arrange(stored: readonly StoredDataKey[], locked: readonly LockedKey[]): void {
+    for (const purpose of PURPOSES) {
+      const newest = stored.find((key) => key.purpose === purpose && this.byId(key.id));
+      const key = newest && this.byId(newest.id);
+      if (key) this.#newest.set(purpose, key);
+    }
+    for (const { id, why } of locked)
+      if (!this.#locked.some((it) => it.id === id)) this.#logger.error(`data key ${id} is closed: ${why}`);
+    this.#locked = locked;
+    const here = new Set(this.settings.encryptionKeys.current.map(({ id }) => id));
+    this.#wrappedElsewhere = [...new Set(stored.map(({ kekId }) => kekId))].filter((id) => !here.has(id));
+    this.#forgetGone(new Set(stored.map(({ id }) => latin1Of(id))));
+    const [newest] = stored.filter(({ purpose }) => purpose === 'seal');
+    if (newest) this.#ageS = (newest.now.getTime() - newest.createdAt.getTime()) / 1_000;
+    this.#hasOlder =
+      this.#goneSince.size > 0 || stored.filter(({ purpose }) => purpose === 'seal').length > 1;
+  }
+
+  #forgetGone(there: ReadonlySet<string>): void {
+    const now = this.clock.monotonic();
+    for (const id of this.#keys.keys()) {
+      const since = this.#goneSince.get(id) ?? now;
+      if (there.has(id)) this.#goneSince.delete(id);
+      else if (now - since >= FORGET_AFTER_MS) {
+        this.#keys.delete(id);
+        this.#goneSince.delete(id);
+      } else this.#goneSince.set(id, since);
+    }
+  }
+
+  async #wrap(id: string, purpose: KeyPurpose, plain: Buffer): Promise<WrappedDataKey> {
+    const [kek] = this.settings.encryptionKeys.current;
+    const wrapping = await this.#wrappingBy(kek);
+    return { id, purpose, kekId: kek.id, wrapped: await wrapping.wrap(plain, bindingOf(id, purpose)) };
+  }
+
+  async #unwrap({ id, purpose, kekId, wrapped }: WrappedDataKey): Promise<Buffer> {
+    const keks = this.settings.encryptionKeys.current;
     const kek = keks.find((candidate) => candidate.id === kekId);
     if (!kek) {
       throw new ConfigurationError([
         `ENCRYPTION_KEYS has no key "${kekId}", which this database was sealed with (it has: ${keks.map((it) => it.id).join(', ')}); add it`,
       ]);
     }
-    const plain = decrypt(kek.key, wrapped, bindingOf(id, purpose));
+    const wrapping = await this.#wrappingBy(kek);
+    const plain = await wrapping.unwrap(wrapped, bindingOf(id, purpose));
     if (plain?.length === KEY_BYTES) return plain;
     throw new ConfigurationError([
       `ENCRYPTION_KEYS: key "${kekId}" is not the one that this database was sealed with; give back the former bytes under that id`,
     ]);
+  }
+
+  /** One client of a service, however many keys it unwraps; another where ENCRYPTION_KEYS has changed. */
+  async #wrappingBy(key: KeyEncryptionKey): Promise<KeyWrapping> {
+    const made = this.#wrappings.get(key.id);
+    if (made?.key === key) return made.wrapping;
+    const wrapping = await wrappingOf(key, this.settings.keyServices);
+    this.#wrappings.set(key.id, { key, wrapping });
+    return wrapping;
   }
 }
 
 /** The 16 bytes of a UUID. */
 export function bytesOf(uuid: string): Buffer {
   return Buffer.from(uuid.replaceAll('-', ''), 'hex');
+}
+
+function latin1Of(uuid: string): string {
+  return bytesOf(uuid).toString('latin1');
 }
 
 function bindingOf(id: string, purpose: KeyPurpose): Buffer {

@@ -1,12 +1,17 @@
 import { Module } from '@nestjs/common';
 import { DatabaseModule } from '../database/database.module.js';
+import { TelemetryModule } from '../telemetry/telemetry.module.js';
 import { DataKeyStore } from './data-key.store.js';
+import { DataKeys } from './data-keys.js';
+import { KeyCensus } from './key-census.js';
 import { KeyRing } from './key-ring.js';
+import { Resealing } from './resealing.js';
+import { SealedWork } from './sealed-work.js';
 import { Vault } from './vault.js';
 
 @Module({
-  imports: [DatabaseModule],
-  providers: [DataKeyStore, KeyRing, Vault],
-  exports: [KeyRing, Vault],
+  imports: [DatabaseModule, TelemetryModule],
+  providers: [DataKeyStore, DataKeys, KeyCensus, KeyRing, Resealing, SealedWork, Vault],
+  exports: [DataKeys, KeyRing, Vault],
 })
 export class VaultModule {}

@@ -1,5 +1,7 @@
 import { createHmac, type KeyObject } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
+import { LRUCache } from 'lru-cache';
+import { Problem } from '../shared/problem.js';
 import { Secret, type Sealed } from '../shared/secret.js';
 import { decrypt, encrypt } from './envelope.js';
 import { bytesOf, KeyRing } from './key-ring.js';
@@ -30,12 +32,18 @@ export class VaultError extends Error {
 const FORMAT = 1;
 const HEADER_BYTES = 17;
 
+/** Key ids that nobody has are asked for again after this long, in milliseconds; so many are remembered. */
+const STRANGE_FOR_MS = 1_000;
+const MOST_STRANGE = 1_000;
+
 /** Characters of a fingerprint: 96 bits, so that two tokens never share one by chance. */
 const FINGERPRINT_LENGTH = 24;
 
 /** Seals secrets for their place in a row and opens them again. It knows nothing of what they are for. */
 @Injectable()
 export class Vault {
+  readonly #strange = new LRUCache<string, true>({ max: MOST_STRANGE, ttl: STRANGE_FOR_MS });
+
   constructor(private readonly ring: KeyRing) {}
 
   /** A few microseconds for a token. */
@@ -46,14 +54,46 @@ export class Vault {
     return Buffer.concat([header, envelope]) as Sealed;
   }
 
-  /** Throws a VaultError where the key is unknown, or the value was changed, or lies in another place. */
+  /**
+   * Looks for the keys of these where they are not known: another replica may have sealed with one that is newer than this
+   * one's last look. To be awaited before `open` by whoever can wait. Throws Problem `store_unavailable`.
+   */
+  async know(...values: readonly (Sealed | null)[]): Promise<void> {
+    for (const sealed of values) {
+      const id = sealed && keyIdOf(sealed);
+      if (!id || this.ring.byBytes(id) || this.#strange.has(id)) continue;
+      await this.ring.refresh();
+      if (!this.ring.byBytes(id)) this.#strange.set(id, true);
+    }
+  }
+
+  /**
+   * Throws a VaultError where the key is unknown, or the value was changed, or lies in another place; Problem `not_ready`
+   * where its data key is there, and closed to this replica.
+   */
   open(sealed: Sealed, place: Place): Secret {
     const id = sealed.toString('latin1', 1, HEADER_BYTES);
     const dataKey = sealed[0] === FORMAT ? this.ring.byBytes(id) : undefined;
-    if (!dataKey) throw new VaultError('unknown_key', place);
+    if (!dataKey) throw this.#unopened(sealed, place);
     const plain = decrypt(dataKey.key, sealed.subarray(HEADER_BYTES), bindingOf(sealed, place));
     if (!plain) throw new VaultError('tampered', place);
     return new Secret(plain.toString('utf8'));
+  }
+
+  /** False while something that replicas have sealed is closed to this one. */
+  get opensAll(): boolean {
+    return this.ring.locked.length === 0;
+  }
+
+  #unopened(sealed: Sealed, place: Place): Error {
+    const id = sealed.toString('hex', 1, HEADER_BYTES);
+    if (!this.ring.locked.some((locked) => locked.id.replaceAll('-', '') === id))
+      return new VaultError('unknown_key', place);
+    return new Problem(
+      'not_ready',
+      'This replica lacks the key-encryption key of what was asked for; another may have it.',
+      { retry_after: 1 },
+    );
   }
 
   /** A keyed fingerprint (hex): equal for equal secrets, of no use to anybody without the key. */
@@ -66,6 +106,11 @@ export class Vault {
   signingKey(): KeyObject {
     return this.ring.newest('sign').key;
   }
+}
+
+/** The id of the data key, its 16 bytes in latin1; undefined of what is not of this format. */
+function keyIdOf(sealed: Buffer): string | undefined {
+  return sealed[0] === FORMAT ? sealed.toString('latin1', 1, HEADER_BYTES) : undefined;
 }
 
 /** Written anew for each, and used at once: there is one for each request. */

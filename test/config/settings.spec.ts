@@ -75,6 +75,8 @@ describe('the settings', () => {
       ],
       webhooks: null,
       workloadIssuers: [],
+      keyServices: { kmsEndpoint: null, transit: null },
+      keyRotationRate: 500,
       logLevel: 'info',
       warnings: [
         'provider "fynd" is disabled: FYND_API_KEY, FYND_API_SECRET not set',

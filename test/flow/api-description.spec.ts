@@ -71,6 +71,14 @@ async function aClient(): Promise<string> {
   return `/clients/${String((await call('POST', '/clients', CLIENT)).body['id'])}`;
 }
 
+/** Of a data key that was in use until an hour ago. */
+async function anOldKey(): Promise<string> {
+  const [old] = await world.sql(`select id from data_keys where purpose = 'seal' order by created_at desc`);
+  await call('POST', '/keys/rotate');
+  await world.sql(`update data_keys set created_at = created_at - interval '1 hour'`);
+  return `/keys/${String(old?.['id'])}`;
+}
+
 /** A way to every success that is described. An operation without one fails the suite. */
 const SUCCESSES: Record<string, () => Promise<Answer>> = {
   tokenOfCompany: async () => (await kept(), call('GET', `${token}/42`)),
@@ -89,6 +97,10 @@ const SUCCESSES: Record<string, () => Promise<Answer>> = {
   clientList: () => call('GET', '/clients?limit=1'),
   clientRotate: async () => call('POST', `${await aClient()}/rotate`, { overlap: 0 }),
   clientDelete: async () => call('DELETE', await aClient()),
+  keyList: async () => (await kept(), call('GET', '/keys')),
+  keyRotate: () => call('POST', '/keys/rotate'),
+  keyRewrap: () => call('POST', '/keys/rewrap'),
+  keyDestroy: async () => call('DELETE', await anOldKey()),
   auditFind: () => call('GET', '/audit-events?limit=3'),
   auditExposure: async () => (
     await kept(),

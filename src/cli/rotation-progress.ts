@@ -1,0 +1,42 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import cliProgress from 'cli-progress';
+import type { DataKeys } from '../vault/data-keys.js';
+
+const LOOK_MS = 500;
+/** Where there is no terminal, a line so often. */
+const LINE_EVERY_MS = 10_000;
+/** Nothing moved for as long: probably nobody is there who would. */
+const STILL_MS = 30_000;
+
+/** Shows how far a rotation has come until it is done. To end it ends nothing but the showing. */
+export async function watchRotation(keys: Pick<DataKeys, 'status'>): Promise<string> {
+  const bar = new cliProgress.SingleBar({
+    stream: process.stderr,
+    format: 'sealed anew [{bar}] {percentage} % | {value} of {total} rows | {eta_formatted} left',
+    noTTYOutput: true,
+    notTTYSchedule: LINE_EVERY_MS,
+    hideCursor: true,
+  });
+  bar.start(1, 0);
+  let movedAt = performance.now();
+  let before = Infinity;
+  try {
+    for (;;) {
+      const { all, left } = (await keys.status()).rows;
+      bar.setTotal(all);
+      bar.update(all - left);
+      if (left === 0) return `all ${all} rows are sealed by the newest key\n`;
+      if (left < before) movedAt = performance.now();
+      before = left;
+      if (performance.now() - movedAt > STILL_MS) {
+        process.stderr.write(
+          '\ntoken-broker: nothing moves: the replicas do this, and none seems to be running\n',
+        );
+        movedAt = performance.now();
+      }
+      await sleep(LOOK_MS);
+    }
+  } finally {
+    bar.stop();
+  }
+}

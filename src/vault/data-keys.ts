@@ -1,0 +1,147 @@
+import { Injectable, Logger } from '@nestjs/common';
+import type { Run } from '../database/database.js';
+import { Problem } from '../shared/problem.js';
+import { DataKeyStore, type StoredDataKey, type WrappedDataKey } from './data-key.store.js';
+import { KeyCensus, rowsOf } from './key-census.js';
+import { KeyRing } from './key-ring.js';
+import { KeyServiceError } from './key-wrapping.js';
+
+/** A data key that seals, or has sealed, rows. */
+export interface DataKeyStatus {
+  readonly id: string;
+  /** `active`: it seals what is new. `retiring`: rows are sealed by it still. `retired`: none is. */
+  readonly state: 'active' | 'retiring' | 'retired';
+  readonly createdAt: Date;
+  readonly rows: number;
+  /** The key-encryption key that wraps it. */
+  readonly kekId: string;
+}
+
+export interface KeysStatus {
+  /** The newest first. */
+  readonly keys: readonly DataKeyStatus[];
+  /** Rows of which anything is sealed, and those of them that an older key has sealed. */
+  readonly rows: { readonly all: number; readonly left: number };
+  /** By key-encryption key, how many data keys of any purpose it wraps; 0 of one that is only configured here. */
+  readonly wrappedBy: ReadonlyMap<string, number>;
+}
+
+/** Writes down that a key was changed, in the transaction that changes it. */
+export type Note = (run: Run, reason: string) => Promise<void>;
+
+/** By then nobody writes any more what was sealed by it: replicas know its successor, and no lease of then is left. Seconds. */
+const DESTROY_AFTER_S = 300;
+
+/** What operators do with keys. */
+@Injectable()
+export class DataKeys {
+  readonly #logger = new Logger('Keys');
+
+  constructor(
+    private readonly store: DataKeyStore,
+    private readonly ring: KeyRing,
+    private readonly census: KeyCensus,
+  ) {}
+
+  async status(): Promise<KeysStatus> {
+    const [stored, counted] = [await this.store.list(), await this.census.lately()];
+    const wrappedBy = new Map(this.ring.kekIds.map((id) => [id, 0]));
+    for (const { kekId } of stored) wrappedBy.set(kekId, (wrappedBy.get(kekId) ?? 0) + 1);
+    const keys = sealing(stored).map((key, index): DataKeyStatus => {
+      const rows = rowsOf(counted, new Set([key.id]));
+      const state = index === 0 ? 'active' : rows > 0 ? 'retiring' : 'retired';
+      return { id: key.id, state, createdAt: key.createdAt, rows, kekId: key.kekId };
+    });
+    const older = new Set(keys.slice(1).map(({ id }) => id));
+    const all = rowsOf(counted, new Set(keys.map(({ id }) => id)));
+    return { keys, rows: { all, left: rowsOf(counted, older) }, wrappedBy };
+  }
+
+  /** A new data key, which every replica seals with from now on; its id. Throws Problem `key_service_unavailable`. */
+  async rotate(note: Note): Promise<string> {
+    const key = await byService(() => this.ring.make('seal'));
+    await this.store.change(async (run) => {
+      await this.store.add(run, key);
+      await note(run, 'rotated');
+    });
+    await this.ring.refresh();
+    this.#logger.log(`data key ${key.id} seals what is new, under "${key.kekId}"`);
+    return key.id;
+  }
+
+  /**
+   * Has the first key-encryption key wrap all that another does; how many those were. What is sealed stays as it is. Throws
+   * Problem `key_service_unavailable`.
+   */
+  async rewrap(note: Note): Promise<number> {
+    const others = (await this.store.list()).filter(({ kekId }) => kekId !== this.ring.firstKekId);
+    const wrapped: { readonly key: WrappedDataKey; readonly former: string }[] = [];
+    for (const { kekId: former, ...other } of others) {
+      const key = await byService(() => this.ring.rewrapped({ ...other, kekId: former }));
+      if (!key)
+        throw new Problem(
+          'not_ready',
+          `Data key ${other.id} is closed here: ${this.ring.whyLocked(other.id)}`,
+        );
+      wrapped.push({ key, former });
+    }
+    const rewrapped = await this.store.change(async (run) => {
+      let done = 0;
+      for (const { key, former } of wrapped) if (await this.store.rewrap(run, key, former)) done += 1;
+      if (done > 0) await note(run, 'rewrapped');
+      return done;
+    });
+    await this.ring.refresh();
+    if (rewrapped > 0)
+      this.#logger.log(`${rewrapped} data keys are wrapped by "${this.ring.firstKekId}" now`);
+    return rewrapped;
+  }
+
+  /** Erases a data key that nothing is sealed by. Throws Problem `key_not_found` or `key_in_use`. */
+  async destroy(id: string, note: Note): Promise<void> {
+    await this.store.change(async (run) => {
+      const keys = sealing(await this.store.list(run));
+      const index = keys.findIndex((key) => key.id === id);
+      if (index < 0) throw new Problem('key_not_found', 'There is no data key with this id that seals rows.');
+      await this.#refuseNeeded(run, id, keys[index - 1]);
+      await this.store.delete(run, id);
+      await note(run, 'destroyed');
+    });
+    await this.ring.refresh();
+    this.#logger.warn(`data key ${id} is destroyed`);
+  }
+
+  async #refuseNeeded(run: Run, id: string, successor: StoredDataKey | undefined): Promise<void> {
+    if (!successor) throw new Problem('key_in_use', 'It seals what is new: rotate first.');
+    if (await this.census.isUsed(run, id))
+      throw new Problem(
+        'key_in_use',
+        'Rows are still sealed by it; GET /v1/keys tells how many. Wait until there are none.',
+      );
+    const waitS = DESTROY_AFTER_S - (successor.now.getTime() - successor.createdAt.getTime()) / 1_000;
+    if (waitS > 0)
+      throw new Problem(
+        'key_in_use',
+        'A moment ago it was in use, and something may still be written that it has sealed.',
+        {
+          retry_after: Math.ceil(waitS),
+        },
+      );
+  }
+}
+
+/** Of all data keys those that seal rows, newest first. */
+function sealing(keys: readonly StoredDataKey[]): StoredDataKey[] {
+  return keys.filter(({ purpose }) => purpose === 'seal');
+}
+
+async function byService<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof KeyServiceError)) throw error;
+    throw new Problem('key_service_unavailable', `${error.message}; nothing was changed.`, {
+      retry_after: 5,
+    });
+  }
+}

@@ -1,0 +1,49 @@
+import { KeyRing } from '../../src/vault/key-ring.js';
+import { Resealing } from '../../src/vault/resealing.js';
+import { eventually, type Json } from './http.js';
+import type { LocalBroker, World } from './world.js';
+
+/** A data key as the API shows it. */
+export interface ShownKey extends Json {
+  readonly id: string;
+  readonly state: string;
+  readonly rows: number;
+}
+
+/** What an operator does with keys, over the API. */
+export class KeyOperator {
+  constructor(
+    private readonly world: World,
+    private readonly at: () => { api: string },
+  ) {}
+
+  async list(): Promise<ShownKey[]> {
+    const { body } = await this.world.api(this.at(), 'GET', '/v1/keys');
+    return body['items'] as ShownKey[];
+  }
+
+  /** Resolves to the new key, which is in use. */
+  async rotate(): Promise<ShownKey> {
+    const { status, body } = await this.world.api(this.at(), 'POST', '/v1/keys/rotate');
+    if (status !== 201) throw new Error(`rotate: ${status} ${JSON.stringify(body)}`);
+    return body as ShownKey;
+  }
+
+  /** Resolves when nothing is sealed by an older key, to the keys as they then are. */
+  async allMoved(): Promise<ShownKey[]> {
+    return eventually(async () => {
+      const items = await this.list();
+      return items.slice(1).every(({ state }) => state === 'retired') && items;
+    });
+  }
+}
+
+/** The data key that a broker seals with. */
+export function sealsWith({ broker }: LocalBroker): string {
+  return broker.app.get(KeyRing).newest('seal').id;
+}
+
+/** From now on a broker seals nothing anew by itself. */
+export async function stopResealing({ broker }: LocalBroker): Promise<void> {
+  await broker.app.get(Resealing).beforeApplicationShutdown();
+}
