@@ -7,6 +7,7 @@ import { Readiness } from '../../src/health/readiness.js';
 import { Browser } from '../support/browser.js';
 import { useConsents, useProvidersFiles } from '../support/consents.js';
 import { DescribedApi, type Described } from '../support/described-api.js';
+import { keySuccesses } from '../support/keys.js';
 import { ask, eventually, type Answer } from '../support/http.js';
 import { Seller } from '../support/seller.js';
 import { beginSession, openSession } from '../support/sessions.js';
@@ -71,14 +72,6 @@ async function aClient(): Promise<string> {
   return `/clients/${String((await call('POST', '/clients', CLIENT)).body['id'])}`;
 }
 
-/** Of a data key that was in use until an hour ago. */
-async function anOldKey(): Promise<string> {
-  const [old] = await world.sql(`select id from data_keys where purpose = 'seal' order by created_at desc`);
-  await call('POST', '/keys/rotate');
-  await world.sql(`update data_keys set created_at = created_at - interval '1 hour'`);
-  return `/keys/${String(old?.['id'])}`;
-}
-
 /** A way to every success that is described. An operation without one fails the suite. */
 const SUCCESSES: Record<string, () => Promise<Answer>> = {
   tokenOfCompany: async () => (await kept(), call('GET', `${token}/42`)),
@@ -97,10 +90,7 @@ const SUCCESSES: Record<string, () => Promise<Answer>> = {
   clientList: () => call('GET', '/clients?limit=1'),
   clientRotate: async () => call('POST', `${await aClient()}/rotate`, { overlap: 0 }),
   clientDelete: async () => call('DELETE', await aClient()),
-  keyList: async () => (await kept(), call('GET', '/keys')),
-  keyRotate: () => call('POST', '/keys/rotate'),
-  keyRewrap: () => call('POST', '/keys/rewrap'),
-  keyDestroy: async () => call('DELETE', await anOldKey()),
+  ...keySuccesses(world, () => broker),
   auditFind: () => call('GET', '/audit-events?limit=3'),
   auditExposure: async () => (
     await kept(),

@@ -1,6 +1,6 @@
 import { KeyRing } from '../../src/vault/key-ring.js';
 import { Resealing } from '../../src/vault/resealing.js';
-import { eventually, type Json } from './http.js';
+import { eventually, type Answer, type Json } from './http.js';
 import type { LocalBroker, World } from './world.js';
 
 /** A data key as the API shows it. */
@@ -46,4 +46,21 @@ export function sealsWith({ broker }: LocalBroker): string {
 /** From now on a broker seals nothing anew by itself. */
 export async function stopResealing({ broker }: LocalBroker): Promise<void> {
   await broker.app.get(Resealing).beforeApplicationShutdown();
+}
+
+/** A way to every success of the routes for keys, by its operation. */
+export function keySuccesses(world: World, at: () => { api: string }): Record<string, () => Promise<Answer>> {
+  const call = (method: string, path: string): Promise<Answer> => world.api(at(), method, `/v1/keys${path}`);
+  return {
+    keyList: () => call('GET', ''),
+    keyRotate: () => call('POST', '/rotate'),
+    keyRewrap: () => call('POST', '/rewrap'),
+    keyDestroy: async () => {
+      const { body } = await call('GET', '');
+      const [old] = body['items'] as ShownKey[];
+      await call('POST', '/rotate');
+      await world.sql(`update data_keys set created_at = created_at - interval '1 hour'`);
+      return call('DELETE', `/${old?.id}`);
+    },
+  };
 }
