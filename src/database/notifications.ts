@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { Client } from 'pg';
@@ -8,21 +7,20 @@ import { directAddress } from './address.js';
 import { CHANNELS, type Channel } from './channel.js';
 import { clientConfig } from './data-source.js';
 import { Database } from './database.js';
-
-/** Where a replica says something to itself, to see whether it would hear the others. */
-const ECHO = 'echo';
-const SAY = { text: `select pg_notify('${ECHO}', $1)` };
+import { ECHO, Echo } from './echo.js';
 
 const RECONNECT_MS = 1_000;
 const HEARTBEAT_MS = 1_000;
 /** A channel that has not answered for this long is taken to be dead, whatever the network says. */
 const SILENT_MS = 2_500;
+const MOVED =
+  'what is said through the pool is not heard any more, as where one of them leads to another server by now';
 
 /**
  * What changed, as the replicas tell each other (LISTEN/NOTIFY, about 0.2 ms). The channel is a connection of its own,
  * outside the pool, and comes back by itself; what is said while it is away is missed, so nobody may wait for it alone, or
- * believe what it remembers then. It counts once something was heard that was said through the pool: behind a pooler, or
- * in another database, it would be silent for ever. Where DATABASE_NOTIFICATIONS=off it is always away.
+ * believe what it remembers then. It counts once something was heard that was said through the pool, and as long as that goes
+ * on each second: behind a pooler, or at another server, it would be silent for ever. Where DATABASE_NOTIFICATIONS=off it is always away.
  */
 @Injectable()
 export class Notifications implements OnModuleInit, OnApplicationShutdown {
@@ -112,11 +110,12 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
     try {
       await client.connect();
       for (const channel of [...CHANNELS, ECHO]) await client.query(`listen ${channel}`);
-      if (!(await this.#hears(client)) || this.#closed)
+      const echo = new Echo(this.database);
+      if (!(await this.#hears(client, echo)) || this.#closed)
         return this.#lost(client, deafness(this.settings.database));
       this.#client = client;
       this.#isTold = false;
-      this.#beat(client);
+      this.#beat(client, echo);
       if (this.#wasLost) for (const callback of this.#onReconnect) callback();
     } catch (error) {
       this.#lost(client, `it cannot be reached (${(error as { code?: string }).code ?? 'no answer'})`);
@@ -124,20 +123,23 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
   }
 
   /** Whether what is said through the pool is heard. Nothing else is asked of the client meanwhile: a pooler would mix that up. */
-  async #hears(client: Client): Promise<boolean> {
-    const said = randomUUID();
+  async #hears(client: Client, echo: Echo): Promise<boolean> {
     const heard = new Promise<true>((resolve) =>
-      client.on('notification', ({ payload }) => payload === said && resolve(true)),
+      client.on('notification', ({ channel, payload = '' }) => {
+        if (channel === ECHO && echo.hear(payload)) resolve(true);
+      }),
     );
-    await this.database.run(SAY, [said]);
+    await echo.say();
     return Promise.race([heard, sleep(SILENT_MS, false, { ref: false })]);
   }
 
   /** What was said before an answer has been heard when it comes. */
-  #beat(client: Client): void {
+  #beat(client: Client, echo: Echo): void {
     this.#heardAt = performance.now();
     this.#heartbeat = setInterval(() => {
       if (performance.now() - this.#heardAt > SILENT_MS) return this.#lost(client);
+      if (echo.unheardMs > SILENT_MS) return this.#lost(client, MOVED);
+      echo.say().catch(() => undefined);
       client.query('select 1').then(
         () => (this.#heardAt = performance.now()),
         () => undefined,

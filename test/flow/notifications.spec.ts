@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ClientDirectory } from '../../src/clients/client-directory.js';
 import { hashOf, keyIdOf } from '../../src/clients/service-key.js';
+import { Database } from '../../src/database/database.js';
+import { Notifications } from '../../src/database/notifications.js';
 import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
 import { Cable } from '../support/cable.js';
 import { eventually } from '../support/http.js';
@@ -93,5 +95,34 @@ describe('a replica whose channel falls silent', () => {
       const { status } = await world.api(broker, 'GET', '/v1/tokens/konnect/companies/42', undefined, key);
       return status === 404 && isKnown();
     });
+  });
+
+  it('notices a channel that answers, and on which nobody is heard any more', async () => {
+    const way = new Cable(new URL(world.databaseUrl));
+    const broker = await world.local({ DATABASE_DIRECT_URL: await way.open() });
+    const notifications = broker.broker.app.get(Notifications);
+    expect(notifications.isLive()).toBe(true);
+    way.deafen();
+    await eventually(() => !notifications.isLive());
+    await broker.broker.stop();
+    way.close();
+  });
+
+  it('does not take a pool that is full for silence', async () => {
+    const broker = await world.local({ DATABASE_POOL: '2' });
+    const notifications = broker.broker.app.get(Notifications);
+    const database = broker.broker.app.get(Database);
+    let losses = 0;
+    notifications.onLost(() => (losses += 1));
+    await world.sql('select pg_advisory_lock(2)');
+    const held = [1, 2].map(() =>
+      database.transaction((run) => run({ text: 'select pg_advisory_xact_lock_shared(2)' })),
+    );
+    // Whoever wants a connection waits for three seconds, longer than any silence may last.
+    await expect(database.run({ text: 'select 1' })).rejects.toMatchObject({ code: 'store_unavailable' });
+    expect([losses, notifications.isLive()]).toEqual([0, true]);
+    await world.sql('select pg_advisory_unlock(2)');
+    await Promise.all(held);
+    await broker.broker.stop();
   });
 });
