@@ -101,11 +101,14 @@ describe('a replica whose channel falls silent', () => {
     const way = new Cable(new URL(world.databaseUrl));
     const broker = await world.local({ DATABASE_DIRECT_URL: await way.open() });
     const notifications = broker.broker.app.get(Notifications);
-    expect(notifications.isLive()).toBe(true);
-    way.deafen();
-    await eventually(() => !notifications.isLive());
-    await broker.broker.stop();
-    way.close();
+    try {
+      expect(notifications.isLive()).toBe(true);
+      way.deafen();
+      await eventually(() => !notifications.isLive());
+    } finally {
+      await broker.broker.stop();
+      way.close();
+    }
   });
 
   it('does not take a pool that is full for silence', async () => {

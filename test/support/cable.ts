@@ -92,7 +92,19 @@ export class Cable {
 /** The first byte of a NotificationResponse. */
 const NOTIFICATION = 0x41;
 
+/** The type of a message, and its length without that. */
+const HEAD_BYTES = 5;
+
 function deafen(from: Socket, to: Socket): void {
+  let left = Buffer.alloc(0);
   from.unpipe(to);
-  from.on('data', (chunk: Buffer) => chunk[0] !== NOTIFICATION && to.write(chunk)).resume();
+  from.on('data', (chunk: Buffer) => {
+    left = Buffer.concat([left, chunk]);
+    while (left.length >= HEAD_BYTES && left.length > left.readUInt32BE(1)) {
+      const message = left.subarray(0, 1 + left.readUInt32BE(1));
+      if (message[0] !== NOTIFICATION) to.write(message);
+      left = left.subarray(message.length);
+    }
+  });
+  from.resume();
 }
