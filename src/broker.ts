@@ -10,20 +10,22 @@ import { ClientGuard } from './clients/client.guard.js';
 import type { Settings } from './config/settings.js';
 import { Readiness } from './health/readiness.js';
 import { createAdapter } from './http/adapter.js';
-import { endEmptyBodies, guardDoors, Listeners, type Listener } from './http/listeners.js';
+import { endEmptyBodies, guardDoors, Listeners, type Listener, type ShortWay } from './http/listeners.js';
 import { guardPublicDoor } from './http/public-door.js';
 import { followRequests } from './http/request-context.js';
 import { countRequests } from './http/request-count.js';
+import { traceRequests, traceShortWay } from './http/request-traces.js';
 import { WaitingRoom } from './http/waiting-room.js';
 import { ProviderRegistry } from './provider/provider-registry.js';
 import { Clock } from './shared/clock.js';
 import { Problem } from './shared/problem.js';
 import { StartWatch } from './shared/start-watch.js';
-import { DirectReads } from './token/direct-reads.js';
+import { DirectReads, routeOfRead } from './token/direct-reads.js';
 import { RenewalSchedule } from './token/renewal-schedule.js';
 import { BrokerLogger } from './telemetry/logger.js';
 import { Metrics } from './telemetry/metrics.js';
 import { RequestMetrics } from './telemetry/request-metrics.js';
+import { Tracing } from './telemetry/tracing.js';
 
 /** The longest that an orderly stop takes, in milliseconds, once it does not wait for its callers to leave any more. */
 const STOP_MS = 30_000;
@@ -59,10 +61,12 @@ export async function startBroker(settings: Settings, clock = new Clock()): Prom
   try {
     const started = (app = await assemble(settings, clock, watch));
     const reads = started.get(DirectReads);
+    const tracing = started.get(Tracing);
+    const short: ShortWay = (request, response, goTheLongWay) => reads.serve(request, response, goTheLongWay);
     await listeners.open(
       started.getHttpAdapter().getInstance(),
       settings,
-      (request, response, goTheLongWay) => reads.serve(request, response, goTheLongWay),
+      tracing.isOn ? traceShortWay(short, routeOfRead, tracing) : short,
     );
     let stopped: Promise<void> | undefined;
     return {
@@ -95,6 +99,7 @@ async function assemble(
       },
     );
     try {
+      if (settings.tracing) await app.get(Tracing).start(settings.tracing);
       guardRequests(app);
       return await app.init();
     } catch (error) {
@@ -109,6 +114,7 @@ async function assemble(
 /** What every request passes before its route, in this order; to be called before the routes are made. */
 export function guardRequests(app: NestFastifyApplication): void {
   const fastify = app.getHttpAdapter().getInstance();
+  if (app.get(Tracing).isOn) traceRequests(fastify, app.get(Tracing));
   followRequests(fastify);
   guardDoors(fastify);
   endEmptyBodies(fastify);

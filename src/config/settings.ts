@@ -14,6 +14,7 @@ import { ConfigurationError, Mistakes } from './mistakes.js';
 import type { DisabledProvider, ProviderSettings } from './provider-settings.js';
 import { explain } from './explain.js';
 import { readProvidersFile } from './providers-file.js';
+import { readTracing, type TracingTarget } from './tracing-target.js';
 import { VARIABLE_NAMES, Variables } from './variables.js';
 import { readClientsFile } from './clients-file.js';
 import type { ClientDefinition } from './client-shape.js';
@@ -57,6 +58,8 @@ export interface Settings {
   readonly clients: readonly ClientDefinition[] | null;
   /** Who is told what happens, as WEBHOOKS_FILE says; null where there is none. */
   readonly webhooks: LiveValue<readonly WebhookReceiver[]> | null;
+  /** Where traces go; null where nobody wants them. */
+  readonly tracing: TracingTarget | null;
   readonly logLevel: Variables['LOG_LEVEL'];
   /** Things to know that do not stop the start. */
   readonly warnings: readonly string[];
@@ -83,6 +86,7 @@ export function readSettings(environment: Environment): Settings {
   const providers = mistakes.collect(() =>
     readProvidersFile(environment.plain('PROVIDERS_FILE') ?? SHIPPED_PROVIDERS_FILE, environment, around),
   );
+  const tracing = mistakes.collect(() => (variables ? readTracing(environment, variables) : null));
   const clients = mistakes.collect(() => readClientsFile(environment));
   const workloadIssuers = mistakes.collect(() => readWorkloadIssuers(environment, around));
   const webhooks = mistakes.collect(() => readWebhooks(environment, around));
@@ -119,6 +123,7 @@ export function readSettings(environment: Environment): Settings {
     workloadIssuers,
     clients: clients ?? null,
     webhooks: webhooks ?? null,
+    tracing: tracing ?? null,
     logLevel: variables.LOG_LEVEL,
     warnings: warningsOf({
       production,

@@ -9,6 +9,7 @@ const SECONDS_AWAY = 'must be a whole number of seconds, from 0 (never) to 3600'
 const SECONDS_STOPPING = 'must be a whole number of seconds, from 0 to 60';
 
 const ROWS_A_SECOND = 'must be a whole number of rows, from 1 to 100000';
+const SHARE = 'must be a number from 0 to 1: the part of traces that are recorded';
 
 const DAYS = 'must be a whole number of days, from 1 to 3650';
 
@@ -136,6 +137,12 @@ export class Variables {
 
   @Matches(/^[\w.-]+(\/[\w.-]+)*$/, { message: 'must be the path at which transit is mounted' })
   VAULT_TRANSIT_MOUNT = 'transit';
+  @IsOptional() @IsAddress() OTEL_EXPORTER_OTLP_ENDPOINT?: string;
+
+  @Matches(/^[\w.-]{1,100}$/, { message: 'must be a name of letters, digits, dots, dashes and underscores' })
+  OTEL_SERVICE_NAME = 'token-broker';
+
+  @Matches(/^(0(\.\d{1,9})?|1(\.0{1,9})?)$/, { message: SHARE }) OTEL_TRACES_SAMPLER_ARG = '1';
 
   @IsIn(['debug', 'info', 'warn', 'error'], { message: 'must be debug, info, warn or error' })
   LOG_LEVEL: 'debug' | 'info' | 'warn' | 'error' = 'info';
@@ -170,5 +177,8 @@ export const VARIABLE_NAMES = [
   'VAULT_CACERT',
   'VAULT_NAMESPACE',
   'VAULT_TRANSIT_MOUNT',
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
+  'OTEL_SERVICE_NAME',
+  'OTEL_TRACES_SAMPLER_ARG',
   'LOG_LEVEL',
 ] as const satisfies readonly (keyof Variables)[];

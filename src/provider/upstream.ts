@@ -8,6 +8,7 @@ import type { SharedProviderSettings } from '../config/provider-settings.js';
 import type { Settings } from '../config/settings.js';
 import { Clock } from '../shared/clock.js';
 import { Metrics } from '../telemetry/metrics.js';
+import { currentSpan, type Span } from '../telemetry/span.js';
 import { readJson } from './answer-body.js';
 import { Call } from './call.js';
 import { ProviderObservations } from './observations.js';
@@ -77,20 +78,29 @@ export class Upstream implements OnApplicationShutdown {
     const sentAt = this.clock.monotonic();
     const sentAtDate = this.clock.now();
     const call = new Call(this.clock, MOST_BYTES);
+    const span = currentSpan()?.child(`${request.method} ${provider.name}`, 'client', {
+      'http.request.method': request.method,
+      'server.address': new URL(request.url).hostname,
+      'token_broker.provider': provider.name,
+    });
     try {
-      const config = this.#configFor(provider, request, call);
+      const config = this.#configFor(provider, request, call, span);
       const { status, headers, data } = await this.http.axiosRef.request<Buffer>(config);
       const {
         date,
         'retry-after': retryAfter,
         'content-encoding': encoding,
       } = headers as IncomingHttpHeaders;
+      span?.note({ 'http.response.status_code': status });
       this.#lookAtClock(provider.name, date, sentAtDate, call.answeredAt - sentAt);
       const json = await readJson(data, encoding, MOST_BYTES);
       return { kind: 'answered', status, json, date, retryAfter, sentAt, sentAtDate };
     } catch (error) {
-      return { kind: 'failed', ...call.explain(error) };
+      const failure = call.explain(error);
+      span?.fail(failure.code);
+      return { kind: 'failed', ...failure };
     } finally {
+      span?.end();
       this.metrics.providerAsked(provider.name, (this.clock.monotonic() - sentAt) / 1_000);
     }
   }
@@ -104,6 +114,7 @@ export class Upstream implements OnApplicationShutdown {
     provider: SharedProviderSettings,
     request: UpstreamRequest,
     call: Call,
+    span: Span | undefined,
   ): AxiosRequestConfig<string> {
     const guarded = this.settings.production && !provider.allowPrivate;
     return {
@@ -114,6 +125,7 @@ export class Upstream implements OnApplicationShutdown {
         'accept-encoding': 'identity',
         'user-agent': 'token-broker',
         ...request.headers,
+        ...(span ? { traceparent: span.traceparent } : {}),
       },
       ...(request.body === undefined ? {} : { data: request.body }),
       httpAgent: this.#agents[guarded ? 2 : 0],

@@ -1,5 +1,6 @@
 import { ConsoleLogger, type LogLevel } from '@nestjs/common';
 import { redacted } from './redaction.js';
+import { currentSpan } from './span.js';
 import { currentRequest } from './request-context.js';
 
 const LEVELS: Readonly<Record<string, LogLevel[]>> = {
@@ -49,6 +50,8 @@ export class BrokerLogger extends ConsoleLogger {
   ): JsonLine {
     const request = currentRequest();
     const line = super.getJsonLogObject(message, options);
+    const traceId = currentSpan()?.traceparent.split('-')[1];
+    if (traceId !== undefined) Object.assign(line, { trace_id: traceId });
     if (!request) return line;
     const { requestId, method, route } = request;
     return Object.assign(line, { request_id: requestId, method, route });

@@ -26,6 +26,11 @@ const ALWAYS = ['cache-control', 'no-store', 'content-type', 'application/json; 
 /** Callers ask for the same lives and scopes again and again. */
 const MOST_QUERIES = 1_000;
 
+/** The route that a path of the short way stands for. */
+export function routeOfRead(path: string): string {
+  return path.includes('/locations/') ? LOCATION.route : COMPANY.route;
+}
+
 /** A read that is as it should be, by somebody who is known and may do it. */
 interface Read extends TokenQuery {
   /** Milliseconds, of no particular day. */

@@ -44,6 +44,7 @@ import { ServingInHand } from './serving-in-hand.js';
 import { TokenLookUps } from './token-look-ups.js';
 import { TokensInHand } from './tokens-in-hand.js';
 import { TokenService } from './token.service.js';
+import { TracedAttempt } from './traced-attempt.js';
 import { TracedTokens } from './traced-tokens.js';
 
 @Module({
@@ -72,7 +73,7 @@ import { TracedTokens } from './traced-tokens.js';
     GrantKeeper,
     FailureKeeper,
     RenewalClaims,
-    RenewalAttempt,
+    { provide: RenewalAttempt, useClass: TracedAttempt },
     TokenRenewer,
     RenewalSchedule,
     DirectReads,

@@ -55,6 +55,7 @@ describe('the settings', () => {
     expect(providers.map(({ name }) => name)).toEqual(['portal']);
     expect(rest).toEqual({
       production: true,
+      tracing: null,
       host: '0.0.0.0',
       port: 8080,
       publicPort: 8081,
@@ -134,6 +135,18 @@ describe('the settings', () => {
   it.each<[Variables, string]>([
     [{ NODE_ENV: 'test' }, 'NODE_ENV must be production or development'],
     [{ HOST: 'a b' }, 'HOST must be an address or a host name'],
+    [
+      { OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' },
+      'OTEL_EXPORTER_OTLP_ENDPOINT must be an http(s) address without user, query or fragment',
+    ],
+    [
+      { OTEL_TRACES_SAMPLER_ARG: '1.5' },
+      'OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1: the part of traces that are recorded',
+    ],
+    [
+      { OTEL_EXPORTER_OTLP_HEADERS: 'test-secret-key' },
+      'OTEL_EXPORTER_OTLP_HEADERS must be headers with their values: name=value, separated by commas',
+    ],
     [{ PORT: '65536' }, `PORT ${LISTENER}`],
     [{ PORT: '-1' }, `PORT ${LISTENER}`],
     [{ PORT: '80.5' }, `PORT ${LISTENER}`],

@@ -1,4 +1,10 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /** What a relay does with a call instead of letting it pass; nothing: it passes. */
@@ -8,6 +14,8 @@ type Stance = (call: string, authorization: string) => 'cut' | number | Promise<
 export class Relay {
   /** Method and path of every call, in the order in which they came. */
   readonly calls: string[] = [];
+  /** The headers of each. */
+  readonly heads: IncomingHttpHeaders[] = [];
   /** `cut` ends the call, a number is its answer; a promise holds up an answer that was given, or resolves to another. */
   stance: Stance = () => undefined;
   readonly #server: Server = createServer((request, response) => void this.#take(request, response));
@@ -31,6 +39,7 @@ export class Relay {
   /** Lets everything pass, and forgets what has. */
   reset(): void {
     this.calls.length = 0;
+    this.heads.length = 0;
     this.stance = () => undefined;
   }
 
@@ -40,6 +49,7 @@ export class Relay {
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const call = `${method} ${url}`;
     this.calls.push(call);
+    this.heads.push(headers);
     const { authorization = '' } = headers;
     const stance = this.stance(call, authorization);
     if (stance === 'cut') return void response.destroy();
