@@ -7,7 +7,9 @@ import ts from 'typescript';
 import { parse, parseAllDocuments } from 'yaml';
 import { readClientsFile } from '../../src/config/clients-file.js';
 import { Environment } from '../../src/config/environment.js';
+import { readWebhooks } from '../../src/config/webhooks-file.js';
 import { readWorkloadIssuers } from '../../src/config/workload-issuers.js';
+import { EVENT_TYPES } from '../../src/shared/event-types.js';
 import { FreshClone } from '../support/fresh-clone.js';
 import { render } from '../support/helm.js';
 import { ask, type Json } from '../support/http.js';
@@ -47,6 +49,16 @@ declare global {
     setex(key: string, value: object, ttl: number): Promise<unknown>;
     del(key: string): Promise<unknown>;
   }
+  const express: { raw(options: object): unknown };
+  interface Received {
+    readonly body: Buffer;
+    readonly headers: Record<string, string>;
+  }
+  const app: {
+    post(path: string, reads: unknown, answer: (request: Received, response: { sendStatus(code: number): void }) => void): void;
+  };
+  const seenBefore: (id: string | undefined) => boolean;
+  const keepForLater: (event: unknown) => void;
 }
 export declare const broker: Broker;
 `;
@@ -67,13 +79,16 @@ beforeAll(async () => {
   database = await createTestDatabase();
   await clone.prepare();
   const [first] = of('sh');
-  await clone.start(clone.here(first?.text ?? ''), /Ctrl-C stops it[^]*Paste these/);
+  await clone.start(clone.here(first?.text ?? ''), /Ctrl-C stops it[^]*Paste these/, {
+    WEBHOOKS_FILE: keepReceiver(),
+  });
   const adminKey = '$(cat .data/admin-key)';
   prelude = clone.here(`export ADMIN_KEY=${adminKey}
 ID=$(curl -sS -X POST http://127.0.0.1:8080/v1/clients -H "Authorization: Bearer $ADMIN_KEY" \
   -H 'content-type: application/json' -d '{ "name": "orders", "permissions": [] }' |
   node -p 'JSON.parse(require("fs").readFileSync(0, "utf8")).id')
 export BROKER_URL=http://127.0.0.1:8080 BROKER_KEY=${adminKey}
+export BROKER=$BROKER_URL KEY=$BROKER_KEY
 export KONNECT_BASE_URL=http://127.0.0.1:8090 ENCRYPTION_KEYS=k1:${randomBytes(32).toString('base64')}
 export DATABASE_URL='${database.url}' NODE_ENV=production
 `);
@@ -92,6 +107,15 @@ function keepSessions(): void {
   store.prepare('insert into storage values (?, ?, null)').run('ext:9', JSON.stringify(session));
   store.close();
 }
+
+/** A receiver of events, whom nobody has to reach. */
+function keepReceiver(): string {
+  const receiver = { name: 'ops', url: 'http://127.0.0.1:9/', secret: webhookSecret() };
+  writeFileSync(clone.path('webhooks.yaml'), JSON.stringify({ webhooks: [receiver] }));
+  return clone.path('webhooks.yaml');
+}
+
+const webhookSecret = (): string => `whsec_${randomBytes(32).toString('base64')}`;
 
 const done = new Set<string>();
 
@@ -169,6 +193,10 @@ describe('TypeScript in the documents', () => {
 describe('JSON in the documents', () => {
   it.each(labelled(of('json')))('%s', async (_, { text }) => {
     const shown = JSON.parse(text) as Json;
+    if ('type' in shown) {
+      expect(EVENT_TYPES).toContain(shown['type']);
+      return;
+    }
     const key = (await clone.run('cat .data/admin-key')).trim();
     const path = 'access_token' in shown ? 'tokens/konnect/companies/1' : 'connections?limit=1';
     const { body } = await ask('GET', clone.here(`http://127.0.0.1:8080/v1/${path}`), {
@@ -190,6 +218,12 @@ describe('YAML in the documents', () => {
       expect(providers.readFile(text, secrets).providers.length).toBeGreaterThan(0);
     } else if ('clients' in written || 'permissions' in written) {
       expect(readClientsFile(new Environment({ CLIENTS_FILE: file }))?.length).toBeGreaterThan(0);
+    } else if ('webhooks' in written) {
+      const secrets = ['OPS_WEBHOOK_SECRET', 'AUDIT_SECRET_NEW', 'AUDIT_SECRET_OLD'];
+      const variables = Object.fromEntries(secrets.map((name) => [name, webhookSecret()]));
+      const environment = new Environment({ WEBHOOKS_FILE: file, ...variables });
+      expect(readWebhooks(environment, around)?.current.length).toBeGreaterThan(0);
+      environment.close();
     } else if ('issuers' in written) {
       // Its files are the reader's own.
       writeFileSync(file, text.replace(/^\s+(ca_file|token_file):.*$/gm, ''));

@@ -66,9 +66,9 @@ export class FreshClone {
   }
 
   /** Starts what runs until it is stopped, and waits for `sign` in what it prints. */
-  async start(command: string, sign: RegExp): Promise<void> {
+  async start(command: string, sign: RegExp, env: NodeJS.ProcessEnv = {}): Promise<void> {
     const [PORT, PUBLIC_PORT, SIMULATOR_PORT] = ['8080', '8081', '8090'].map((it) => String(this.#ports[it]));
-    const child = this.#spawn(command, { PORT, PUBLIC_PORT, SIMULATOR_PORT });
+    const child = this.#spawn(command, { PORT, PUBLIC_PORT, SIMULATOR_PORT, ...env });
     this.#started = child.process;
     await eventually(() => {
       if (child.process.exitCode !== null) throw new Error(child.output());
