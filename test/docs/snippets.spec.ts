@@ -30,6 +30,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   '[Service]': 'needs systemd',
   'redis-cli': 'needs a Redis',
   mongoexport: 'needs a MongoDB',
+  'vault secrets enable': 'needs a Vault',
   pg_dump: 'has to be as new as the server; npm run test:long runs it',
   'npm run bench': 'takes minutes',
   'npm run simulator': 'npm start runs the same program',
