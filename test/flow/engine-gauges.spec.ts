@@ -262,7 +262,7 @@ describe('the metrics', () => {
       type === 'histogram' ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name],
     );
     // Which Prometheus adds, and its operator.
-    const labels = [...LABELS, 'kind', 'instance', 'job', 'namespace'];
+    const labels = [...LABELS, 'kind', 'receiver', 'instance', 'job', 'namespace'];
     const alerts = readAlerts().map(({ expr }) => expr);
     const shown = readPanels().flatMap(({ targets = [] }) => targets.map(({ expr }) => asAsked(expr)));
     for (const expr of [...alerts, ...shown]) {
