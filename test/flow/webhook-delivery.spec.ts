@@ -94,13 +94,15 @@ describe('an event', () => {
   });
 
   it('of the time before a receiver was there is not told to it, and of the time when nobody could tell it is', async () => {
-    await keep();
-    await until(() => scene.ops.told.length === 1);
     const late = await WebhookReceiver.start(() => world.clock.now());
     const [first, second] = scene.entries();
     try {
+      const early = await keep();
+      const withIt = rereadings(3);
       write(first, second, { name: 'late', url: late.url, secret: late.secrets[0], events: ['*'] });
-      await until(async () => (await standing('late'))['name'] === 'late');
+      await eventually(() => rereadings(3) > withIt);
+      await until(() => scene.ops.about(early).length === 1);
+      expect(await standing('late')).toMatchObject({ waiting: 0, status: 'ok' });
       const withoutIt = rereadings(2);
       write(first, second);
       await until(() => rereadings(2) > withoutIt);

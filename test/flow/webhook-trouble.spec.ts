@@ -20,7 +20,7 @@ describe('an event that is not taken', () => {
     const company = next();
     const id = await keep(company);
     await keep(company, `${company}-2`);
-    for (let n = 0; n < 20; n += 1) await keep();
+    await keep();
     await call('DELETE', `/connections/${id}`);
     for (let hours = 0; hours < 40; hours += 1) {
       await look();
@@ -34,16 +34,17 @@ describe('an event that is not taken', () => {
     expect(tries).toBeLessThan(60);
     expect(await standing()).toMatchObject({
       status: 'failing',
-      waiting: 23,
+      waiting: 4,
       dead: 0,
       last_error: 'not_reached',
       last_status: null,
     });
 
     scene.ops = await WebhookReceiver.start(() => world.clock.now(), [scene.secrets.ops], port);
+    // What was tried often is not due for hours; as soon as one gets through, all others are tried at once.
+    await keep();
     await world.advance(300);
-    // As soon as one gets through, all others are tried at once.
-    await until(() => scene.ops.told.length === 23);
+    await until(() => scene.ops.told.length === 5);
     expect(scene.ops.about(id).map(({ type }) => type)).toEqual([
       'connection.created',
       'connection.replaced',
