@@ -1,4 +1,3 @@
-import { HttpModule } from '@nestjs/axios';
 import { Module } from '@nestjs/common';
 import { TelemetryModule } from '../telemetry/telemetry.module.js';
 import { ProviderObservations } from './observations.js';
@@ -6,7 +5,7 @@ import { ProviderRegistry } from './provider-registry.js';
 import { Upstream } from './upstream.js';
 
 @Module({
-  imports: [HttpModule, TelemetryModule],
+  imports: [TelemetryModule],
   providers: [ProviderRegistry, ProviderObservations, Upstream],
   exports: [ProviderRegistry, ProviderObservations, Upstream],
 })

@@ -1,8 +1,6 @@
-import { Agent as HttpAgent, type IncomingHttpHeaders } from 'node:http';
+import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { HttpService } from '@nestjs/axios';
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import type { AxiosRequestConfig } from 'axios';
 import { SETTINGS } from '../config/config.module.js';
 import type { SharedProviderSettings } from '../config/provider-settings.js';
 import type { Settings } from '../config/settings.js';
@@ -10,7 +8,7 @@ import { Clock } from '../shared/clock.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { currentSpan, type Span } from '../telemetry/span.js';
 import { readJson } from './answer-body.js';
-import { Call } from './call.js';
+import { Call, type Sending } from './call.js';
 import { ProviderObservations } from './observations.js';
 import { refusingPrivate } from './private-addresses.js';
 import type { FailureCode } from './token-provider.js';
@@ -36,8 +34,6 @@ export type UpstreamResult =
     }
   | { readonly kind: 'failed'; readonly code: FailureCode; readonly mayHaveActed: boolean };
 
-const asItIs = <T>(data: T): T => data;
-
 /** No token answer is nearly this long. Everything counts, hints and headers too, and what a packed body unpacks to. */
 const MOST_BYTES = 256 * 1024;
 
@@ -50,10 +46,11 @@ const MOST_BYTES = 256 * 1024;
  */
 @Injectable()
 export class Upstream implements OnApplicationShutdown {
-  readonly #agents: readonly [HttpAgent, HttpsAgent, HttpAgent, HttpsAgent];
+  readonly #agents: Sending['agents'];
+  /** Of providers that may not be at a private address. */
+  readonly #guarded: Sending['agents'];
 
   constructor(
-    private readonly http: HttpService,
     private readonly clock: Clock,
     private readonly metrics: Metrics,
     @Inject(SETTINGS) private readonly settings: Settings,
@@ -62,16 +59,15 @@ export class Upstream implements OnApplicationShutdown {
     const guarded = { lookup: refusingPrivate };
     // Said outright, or a variable of the environment (NODE_TLS_REJECT_UNAUTHORIZED) could say otherwise.
     const believing = { rejectUnauthorized: true };
-    this.#agents = [
-      new HttpAgent(),
-      new HttpsAgent(believing),
-      new HttpAgent(guarded),
-      new HttpsAgent({ ...guarded, ...believing }),
-    ];
+    this.#agents = { http: new HttpAgent(), https: new HttpsAgent(believing) };
+    this.#guarded = { http: new HttpAgent(guarded), https: new HttpsAgent({ ...guarded, ...believing }) };
   }
 
   onApplicationShutdown(): void {
-    for (const agent of this.#agents) agent.destroy();
+    for (const { http, https } of [this.#agents, this.#guarded]) {
+      http.destroy();
+      https.destroy();
+    }
   }
 
   async ask(provider: SharedProviderSettings, request: UpstreamRequest): Promise<UpstreamResult> {
@@ -84,16 +80,11 @@ export class Upstream implements OnApplicationShutdown {
       'token_broker.provider': provider.name,
     });
     try {
-      const config = this.#configFor(provider, request, call, span);
-      const { status, headers, data } = await this.http.axiosRef.request<Buffer>(config);
-      const {
-        date,
-        'retry-after': retryAfter,
-        'content-encoding': encoding,
-      } = headers as IncomingHttpHeaders;
+      const { status, headers, body } = await call.send(this.#sendingOf(provider, request, span));
+      const { date, 'retry-after': retryAfter, 'content-encoding': encoding } = headers;
       span?.note({ 'http.response.status_code': status });
       this.#lookAtClock(provider.name, date, sentAtDate, call.answeredAt - sentAt);
-      const json = await readJson(data, encoding, MOST_BYTES);
+      const json = await readJson(body, encoding, MOST_BYTES);
       return { kind: 'answered', status, json, date, retryAfter, sentAt, sentAtDate };
     } catch (error) {
       const failure = call.explain(error);
@@ -110,13 +101,7 @@ export class Upstream implements OnApplicationShutdown {
     if (skewS !== undefined) this.metrics.clockSkewSeen(name, skewS);
   }
 
-  #configFor(
-    provider: SharedProviderSettings,
-    request: UpstreamRequest,
-    call: Call,
-    span: Span | undefined,
-  ): AxiosRequestConfig<string> {
-    const guarded = this.settings.production && !provider.allowPrivate;
+  #sendingOf(provider: SharedProviderSettings, request: UpstreamRequest, span: Span | undefined): Sending {
     return {
       method: request.method,
       url: request.url,
@@ -124,16 +109,13 @@ export class Upstream implements OnApplicationShutdown {
         accept: 'application/json',
         'accept-encoding': 'identity',
         'user-agent': 'token-broker',
+        ...(request.method === 'POST' && { 'content-type': 'application/x-www-form-urlencoded' }),
         ...request.headers,
         ...(span ? { traceparent: span.traceparent } : {}),
       },
-      ...(request.body === undefined ? {} : { data: request.body }),
-      httpAgent: this.#agents[guarded ? 2 : 0],
-      httpsAgent: this.#agents[guarded ? 3 : 1],
-      adapter: call.adapter,
-      timeout: provider.timeoutMs,
-      transformRequest: asItIs,
-      transformResponse: asItIs,
+      body: request.body,
+      timeoutMs: provider.timeoutMs,
+      agents: this.settings.production && !provider.allowPrivate ? this.#guarded : this.#agents,
     };
   }
 }

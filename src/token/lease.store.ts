@@ -3,14 +3,15 @@ import type { QueryResultRow } from 'pg';
 import { Database } from '../database/database.js';
 import { Problem } from '../shared/problem.js';
 import { Metrics } from '../telemetry/metrics.js';
-import { BatchedKeeps, type Fence } from './batched-keeps.js';
+import { BatchedKeeps } from './batched-keeps.js';
 import type { BegunCalls } from './calls-in-flight.js';
-import type { ClaimedConnection, Connection } from './connection.js';
+import type { ClaimedConnection } from './connection.js';
 import type { KeptRenewal } from './kept-grant.js';
 import { countKept, type KeptRow, type Written } from './kept-row.js';
 import { LEASE_SQL } from './lease.sql.js';
 import { PaceStore, type Asking } from './pace.store.js';
 import { RecentWrites } from './recent-writes.js';
+import { RememberedRenewal } from './remembered-renewal.js';
 import { readRoom, type Room, type RoomRow } from './room.js';
 import type { FailureSettlement } from './transition.js';
 
@@ -71,22 +72,9 @@ export class LeaseStore {
 
   /** Undefined where the fence says no: somebody changed the grant, or kept a newer token, meanwhile. */
   async keepToken(claimed: ClaimedConnection, renewal: KeptRenewal): Promise<KeptRow | undefined> {
-    const { id, leaseEpoch, tokenVersion, grantVersion } = claimed;
     const row = await this.keeps.keep(claimed, renewal);
     countKept(this.metrics, claimed, row);
-    if (row) {
-      // Not the row itself, whose parts hold on to all that came with them from the database.
-      const fence: Fence = { id, leaseEpoch, tokenVersion, grantVersion };
-      this.recent.remember({
-        id,
-        isThere: (now) =>
-          !now ||
-          now.grantVersion !== grantVersion ||
-          now.tokenVersion > tokenVersion ||
-          (now.tokenFingerprint === renewal.fingerprint && isGrantThere(now, fence, renewal)),
-        again: (sinceS) => this.keeps.keepAlone(fence, { ...renewal, ageS: renewal.ageS + sinceS }),
-      });
-    }
+    if (row) this.recent.remember(new RememberedRenewal(claimed, renewal, this.keeps));
     return row;
   }
 
@@ -119,12 +107,6 @@ export class LeaseStore {
     for (const { crashed, provider } of claimed) if (crashed) this.metrics.crashTakenOver(provider);
     return { room: readRoom(rows[0]), claimed, begun };
   }
-}
-
-/** The same token may have come with another refresh token, which is what would be missed; unless the row has gone on since. */
-function isGrantThere(now: Connection, fence: Fence, { sealedGrant }: KeptRenewal): boolean {
-  if (!sealedGrant || now.sealedGrant?.equals(sealedGrant)) return true;
-  return BigInt(now.leaseEpoch) > BigInt(fence.leaseEpoch);
 }
 
 function notCertain(): Problem {
