@@ -13,7 +13,7 @@ const mayImport = {
   database: ['shared', 'config'],
   http: ['shared', 'telemetry'],
   audit: ['shared', 'config', 'database', 'telemetry', 'http'],
-  clients: ['shared', 'config', 'database', 'telemetry', 'http', 'audit'],
+  clients: ['shared', 'config', 'vault', 'database', 'telemetry', 'http', 'audit'],
   provider: ['shared', 'config', 'telemetry'],
   outbox: ['shared', 'database'],
   token: heart,
@@ -24,6 +24,7 @@ const mayImport = {
   health: [...heart, 'token'],
   webhooks: [...heart, 'token'],
   keys: [...ground, 'audit', 'clients'],
+  console: [...heart, 'token'],
   docs: ['shared', 'config', 'http'],
   // What `npm start` adds on a machine that has nothing. The service itself never imports it; main.ts loads it
   // by a dynamic import, in development only.

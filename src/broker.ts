@@ -7,6 +7,7 @@ import { RequestTrace } from './audit/request-trace.js';
 import { Authentication } from './clients/authentication.js';
 import { CallerLimits } from './clients/caller-limits.js';
 import { ClientGuard } from './clients/client.guard.js';
+import { SessionAuthentication } from './clients/session-authentication.js';
 import type { Settings } from './config/settings.js';
 import { Readiness } from './health/readiness.js';
 import { createAdapter } from './http/adapter.js';
@@ -118,6 +119,7 @@ export function guardRequests(app: NestFastifyApplication): void {
   followRequests(fastify);
   guardDoors(fastify);
   endEmptyBodies(fastify);
+  app.get(SessionAuthentication).guard(fastify);
   app.get(Authentication).guard(fastify);
   app.get(RequestTrace).watch(fastify);
   countRequests(

@@ -1,56 +1,44 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { SETTINGS } from '../config/config.module.js';
-import type { Settings } from '../config/settings.js';
 import type { KnownRequest } from '../http/access.js';
-import type { Action, Caller } from '../http/caller.js';
-import { EVERYTHING, Permissions } from '../shared/permission.js';
+import type { Caller } from '../http/caller.js';
 import { Problem } from '../shared/problem.js';
-import type { Secret } from '../shared/secret.js';
 import { AddressLimit, tooManyUnknown } from './address-limit.js';
+import { ADMIN, AdminKey } from './admin-key.js';
 import { ClientDirectory, type KnownClient } from './client-directory.js';
 import { CredentialLookUps } from './credential-look-ups.js';
-import { hashOf, isHash, keyIdOf } from './service-key.js';
+import { RequestCaller, type Sender } from './request-caller.js';
+import { hashOf, keyIdOf } from './service-key.js';
 import { WorkloadIdentity } from './workload-identity.js';
 
 /** A token of a workload is longer than a key, and bounded by what a request's headers may hold. */
-const BEARER = /^Bearer ([\x21-\x7e]{1,16384})$/i;
+export const BEARER = /^Bearer ([\x21-\x7e]{1,16384})$/i;
 
 /** For so long a stranger waits who has sent too many credentials, in milliseconds, and so many at once. */
 const HOLD_UP_MS = 250;
 const MOST_HELD_UP = 1_000;
 
-/** The holder of ADMIN_KEY may do everything. */
-const ADMIN: KnownClient = {
-  id: 'admin',
-  keyId: 'admin',
-  permissions: new Permissions([{ action: '*', resource: EVERYTHING }]),
-};
-
 /** Finds out who calls, before the body is read: what nobody vouches for costs next to nothing. */
 @Injectable()
 export class Authentication {
-  #adminHash: Buffer | null = null;
   #heldUp = 0;
 
   constructor(
-    @Inject(SETTINGS) settings: Settings,
+    private readonly admin: AdminKey,
     private readonly directory: ClientDirectory,
     private readonly workloads: WorkloadIdentity,
     private readonly addresses: AddressLimit,
     private readonly lookUps: CredentialLookUps,
-  ) {
-    if (!settings.adminKey) return;
-    this.#adminHash = bytesOf(settings.adminKey.current);
-    settings.adminKey.onChange((key) => (this.#adminHash = bytesOf(key)));
-  }
+  ) {}
 
-  /** Puts itself before every request under `/v1`, those without a route included. */
+  /** Puts itself before every request under `/v1`, those without a route included, and before who signs in with a browser. */
   guard(fastify: FastifyInstance): void {
     fastify.addHook('onRequest', (request: FastifyRequest, _, done) => {
       const path = request.routeOptions.url ?? request.url;
-      if (!path.startsWith('/v1/')) return done();
+      if (!path.startsWith('/v1/') && !signsIn(request)) return done();
+      // By a session.
+      if ((request as KnownRequest).caller) return done();
       const credential = BEARER.exec(request.headers.authorization ?? '')?.[1] ?? '';
       const hash = hashOf(credential);
       const client = this.#recognise(credential, hash);
@@ -93,7 +81,7 @@ export class Authentication {
     const known = keyId === undefined ? undefined : this.directory.knownKey(keyId, hash);
     if (known) return known;
     // Of any form, and so also of that of a key.
-    if (this.#adminHash && isHash(hash, this.#adminHash)) return ADMIN;
+    if (this.admin.is(hash)) return ADMIN;
     if (keyId !== undefined) return known;
     const workload = this.workloads.believed(hash);
     if (workload) return this.directory.knownWorkload(workload);
@@ -137,10 +125,6 @@ export class Authentication {
   }
 }
 
-function bytesOf(key: Secret): Buffer {
-  return Buffer.from(hashOf(key.reveal()), 'base64');
-}
-
 function admit(request: FastifyRequest, client: KnownClient | null, done: (error?: Error) => void): void {
   if (!client)
     return done(new Problem('unauthenticated', 'Send a valid key as "Authorization: Bearer <key>".'));
@@ -148,29 +132,6 @@ function admit(request: FastifyRequest, client: KnownClient | null, done: (error
   done();
 }
 
-/** A request as the caller in it is known by. Whoever has hung up has no address any more, which Fastify does not say. */
-interface Sender {
-  readonly ip: string | undefined;
-  readonly id: string;
-}
-
-/** A client in one request. */
-class RequestCaller implements Caller {
-  readonly id: string;
-  readonly keyId: string | null;
-  readonly permissions: Permissions;
-  readonly sourceIp: string | null;
-  readonly requestId: string;
-
-  constructor({ id, keyId, permissions }: KnownClient, { ip, id: requestId }: Sender) {
-    this.id = id;
-    this.keyId = keyId;
-    this.permissions = permissions;
-    this.sourceIp = ip ?? null;
-    this.requestId = requestId;
-  }
-
-  permits(action: Action, resource: string): boolean {
-    return this.permissions.permits(action, resource);
-  }
+function signsIn({ method, routeOptions }: FastifyRequest): boolean {
+  return method === 'POST' && routeOptions.url === '/console/session';
 }

@@ -17,6 +17,13 @@ export interface ProviderNews {
   readonly workedAt?: number;
 }
 
+/** How many renewals worked and how many did not since somebody last asked. */
+export interface RenewalCount {
+  readonly provider: string;
+  readonly renewed: number;
+  readonly failed: number;
+}
+
 /** An HTTP date as every server writes it now (RFC 9110 5.6.7); a loose parser would read a year into any number. */
 const HTTP_DATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
 /** The header names a second, on average this much after it began. */
@@ -37,13 +44,16 @@ const OURS: ReadonlySet<FailureCode> = new Set([
 @Injectable()
 export class ProviderObservations {
   #news = new Map<string, ProviderNews>();
+  #counts = new Map<string, RenewalCount>();
 
   constructor(private readonly clock: Clock) {}
 
   /** What a renewal came to. A verdict on a grant means that the way there works, like a token. */
   renewalSettled(provider: string, outcome: Outcome): void {
     const at = this.clock.monotonic();
-    if (outcome.kind === 'issued') this.#add({ provider, workedAt: at, ...shownBy(outcome.token) });
+    const isRenewed = outcome.kind === 'issued';
+    this.giveBackCount({ provider, renewed: isRenewed ? 1 : 0, failed: isRenewed ? 0 : 1 });
+    if (isRenewed) this.#add({ provider, workedAt: at, ...shownBy(outcome.token) });
     else if (OURS.has(outcome.code)) return;
     else if (outcome.kind === 'unavailable' || outcome.kind === 'misconfigured')
       this.#add({ provider, error: { code: outcome.code, at } });
@@ -76,6 +86,23 @@ export class ProviderObservations {
     const news = [...this.#news.values()];
     this.#news = new Map();
     return news;
+  }
+
+  /** What was counted of every provider since the last time, and counting begins anew. */
+  takeCounts(): RenewalCount[] {
+    const counts = [...this.#counts.values()];
+    this.#counts = new Map();
+    return counts;
+  }
+
+  /** Adds to what is counted; also what could not be written down. */
+  giveBackCount({ provider, renewed, failed }: RenewalCount): void {
+    const so = this.#counts.get(provider);
+    this.#counts.set(provider, {
+      provider,
+      renewed: renewed + (so?.renewed ?? 0),
+      failed: failed + (so?.failed ?? 0),
+    });
   }
 
   /** Gives back news that could not be written down; what was seen meanwhile is newer. */

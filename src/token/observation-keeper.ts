@@ -84,13 +84,19 @@ export class ObservationKeeper implements OnApplicationBootstrap, BeforeApplicat
 
   async #writeRound(): Promise<void> {
     const news = this.observations.take();
+    const counts = this.observations.takeCounts();
     try {
+      for (let next = counts[0]; next; next = counts[0]) {
+        await this.states.count(next);
+        counts.shift();
+      }
       for (let next = news[0]; next; next = news[0]) {
         await this.states.observe(next, this.clock.monotonic());
         news.shift();
       }
     } finally {
       for (const unwritten of news) this.observations.giveBack(unwritten);
+      for (const unwritten of counts) this.observations.giveBackCount(unwritten);
     }
   }
 

@@ -25,6 +25,17 @@ export const SQL = {
            order by provider`,
   },
 
+  /** $2 that worked, $3 that did not. */
+  countRenewals: {
+    name: 'renewals_count',
+    text: `with old as (
+             delete from renewals_by_hour where provider = $1 and hour < broker_now() - interval '2 days')
+           insert into renewals_by_hour as r (provider, hour, renewed, failed)
+           values ($1, date_trunc('hour', broker_now()), $2, $3)
+           on conflict (provider, hour) do update set
+             renewed = r.renewed + excluded.renewed, failed = r.failed + excluded.failed`,
+  },
+
   lockStatus: { text: `select status from provider_states where provider = $1 for update` },
 
   worked: {

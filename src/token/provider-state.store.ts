@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { AuditStore } from '../audit/audit.store.js';
 import { Database, type Statement } from '../database/database.js';
 import { eventOfProvider, Outbox } from '../outbox/outbox.store.js';
-import type { ProviderNews } from '../provider/observations.js';
+import type { ProviderNews, RenewalCount } from '../provider/observations.js';
 import { BROKER, type Actor } from '../shared/actor.js';
 import { changeOfProvider } from './connection-trail.js';
 import { PROBE_EVERY_S } from './pace.js';
@@ -140,6 +140,11 @@ export class ProviderStateStore {
       secondsSince(news.error?.at),
       secondsSince(news.workedAt),
     ]);
+  }
+
+  /** Adds to what the renewals of this hour came to. Those of the day before yesterday are forgotten. */
+  async count({ provider, renewed, failed }: RenewalCount): Promise<void> {
+    await this.database.run(SQL.countRenewals, [provider, renewed, failed]);
   }
 
   /** These client credentials are in force here: where nobody has seen them before, they are in use from now on. */

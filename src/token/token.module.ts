@@ -10,6 +10,8 @@ import { BatchedKeeps } from './batched-keeps.js';
 import { CallsInFlight } from './calls-in-flight.js';
 import { ConnectionAnswers } from './connection-answer.js';
 import { ConnectionCensus } from './connection-census.js';
+import { ConnectionOutlook } from './connection-outlook.js';
+import { ConnectionTallies } from './connection-tallies.js';
 import { ConnectionController } from './connection.controller.js';
 import { ConnectionService } from './connection.service.js';
 import { ConnectionStore } from './connection.store.js';
@@ -90,6 +92,8 @@ import { TracedTokens } from './traced-tokens.js';
     RevocationService,
     RevivalService,
     ConnectionCensus,
+    ConnectionOutlook,
+    ConnectionTallies,
     ObservationKeeper,
     ProviderProbe,
     ProviderService,
@@ -97,7 +101,11 @@ import { TracedTokens } from './traced-tokens.js';
     DeadlineReminders,
   ],
   exports: [
+    ConnectionAnswers,
+    ConnectionCensus,
+    ConnectionOutlook,
     ConnectionStore,
+    ConnectionTallies,
     Exchanges,
     GrantKeeper,
     ProviderStateStore,

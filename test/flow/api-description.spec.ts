@@ -51,6 +51,8 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const call = (method: string, path: string, body?: unknown): Promise<Answer> =>
   world.api(broker, method, `/v1${path}`, body);
 const look = (path: string): Promise<Answer> => ask('GET', `${broker.api}${path}`);
+const session = (method: string, headers: Record<string, string>): Promise<Answer> =>
+  ask(method, `${broker.api}/console/session`, headers);
 const token = '/tokens/konnect/companies';
 const report = { version: 1, status: 401 };
 
@@ -140,6 +142,13 @@ const SUCCESSES: Record<string, () => Promise<Answer>> = {
   healthReady: () => look('/health/ready'),
   healthStartup: () => look('/health/startup'),
   metricsExpose: () => look('/metrics'),
+  overviewShow: () => call('GET', '/overview'),
+  consolePage: () => look('/console'),
+  consoleProgram: () => look('/console/console.js'),
+  consoleStyle: () => look('/console/console.css'),
+  consoleSessionShow: () => look('/console/session'),
+  consoleSessionOpen: () => session('POST', { authorization: `Bearer ${ADMIN_KEY}`, origin: broker.api }),
+  consoleSessionEnd: () => session('DELETE', { origin: broker.api }),
   docsOpenapi: () => look('/openapi.json'),
   docsPage: () => look('/docs'),
   docsStart: () => look('/docs/start.js'),
@@ -152,6 +161,8 @@ const ERRORS: Record<string, () => Promise<Answer>> = {
   fyndSignalUninstall: () =>
     ask('POST', `${broker.public}/fp/uninstall`, { 'content-type': 'text/plain' }, 'x'),
   fyndSignalAutoInstall: () => ask('POST', `${other.public}/fp/auto_install`, {}, '{}'),
+  consoleSessionOpen: () => session('POST', {}),
+  consoleSessionEnd: () => session('DELETE', {}),
   healthReady: async () => {
     const stopping = await world.local();
     stopping.broker.app.get(Readiness).beginToStop();
@@ -223,6 +234,7 @@ describe('the description of the API', () => {
     expect(never).toEqual([
       ...['healthLive', 'healthStartup', 'metricsExpose'],
       ...['docsOpenapi', 'docsPage', 'docsStart', 'docsProgram', 'docsStyle'],
+      ...['consolePage', 'consoleProgram', 'consoleStyle', 'consoleSessionShow'],
     ]);
     expect(seen['tokenOfCompany']).toEqual([401, 400, 404]);
   });

@@ -65,6 +65,12 @@ const CONNECTIONS = '/v1/connections/:provider/companies/:companyId';
 
 /** All that the broker answers, and who may ask for it. A new route belongs here before it belongs anywhere. */
 const EXPECTED: Route[] = [
+  ['GET', '/console', 'public'],
+  ['GET', '/console/console.css', 'public'],
+  ['GET', '/console/console.js', 'public'],
+  ['DELETE', '/console/session', 'public'],
+  ['GET', '/console/session', 'public'],
+  ['POST', '/console/session', 'public'],
   ['GET', '/docs', 'public'],
   ['GET', '/docs/start.js', 'public'],
   ['GET', '/docs/swagger-ui-bundle.js', 'public'],
@@ -103,6 +109,7 @@ const EXPECTED: Route[] = [
   ['POST', '/v1/keys/rotate', 'key:admin'],
   ['POST', '/v1/keys/rewrap', 'key:admin'],
   ['DELETE', '/v1/keys/:keyId', 'key:admin'],
+  ['GET', '/v1/overview', 'connection:read'],
   ['GET', '/v1/providers', 'provider:admin'],
   ['POST', '/v1/providers/:name/pause', 'provider:admin'],
   ['POST', '/v1/providers/:name/probe', 'provider:admin'],
@@ -195,7 +202,8 @@ describe('the routes', () => {
       const inside = await ask(method, `${broker.api}${url}`);
       const outside = await ask(method, `${broker.public}${url}`);
       const isBrowsers = /^\/(fp|oauth)\//.test(url);
-      expect([url, inside.status === 401]).toEqual([url, url.startsWith('/v1/')]);
+      const signsIn = method === 'POST' && url === '/console/session';
+      expect([url, inside.status === 401]).toEqual([url, url.startsWith('/v1/') || signsIn]);
       expect([url, inside.status === 404]).toEqual([url, isBrowsers]);
       // Off unless an extension asks for it.
       const isOff = url === '/fp/auto_install';
@@ -209,6 +217,8 @@ describe('the routes', () => {
       '/v1/',
       '/v1',
       '/docs',
+      '/console',
+      '/console/session',
       '/',
       '/fp/nothing',
       '/%2e%2e/v1/connections',

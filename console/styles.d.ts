@@ -1,0 +1,2 @@
+/** esbuild puts every style that is imported into one file. */
+declare module '*.css';
