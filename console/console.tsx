@@ -54,7 +54,10 @@ function Frame({ session, onLeave }: { session: Session; onLeave: () => void }):
   useEffect(() => {
     document.title = `${page?.title ?? 'Nothing here'} · Token Broker`;
     // Whoever cannot see the page is told where a link has led to.
-    if (!isFirst.current) main.current?.focus();
+    if (!isFirst.current) {
+      main.current?.focus({ preventScroll: true });
+      scrollTo(0, 0);
+    }
     isFirst.current = false;
   }, [where]);
   return (

@@ -26,7 +26,7 @@ export function CallersPage(): JSX.Element {
       <h1>Callers</h1>
       <form class="filters" role="search" onSubmit={ask}>
         <Choice label="Who may" name="can">
-          <option value="">Do anything at all</option>
+          <option value="">Do anything</option>
           {ACTIONS.map((action) => (
             <option key={action} value={action}>
               {action}

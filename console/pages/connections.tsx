@@ -35,7 +35,7 @@ export function ConnectionsPage({ filters }: { filters: Readonly<Record<string, 
       </div>
       <form key={JSON.stringify(asked)} class="filters" role="search" onSubmit={search}>
         <Field
-          label="Company, or a connection's id"
+          label="Company, or an id"
           name="company_id"
           refusal={list.refusal}
           defaultValue={filters['company_id'] ?? ''}
@@ -62,7 +62,7 @@ export function ConnectionsPage({ filters }: { filters: Readonly<Record<string, 
             </option>
           ))}
         </Choice>
-        <Choice label="Secret made by hand" name="rotation">
+        <Choice label="Secret" name="rotation">
           <option value="">Any</option>
           <option value="due" selected={filters['rotation'] === 'due'}>
             Due

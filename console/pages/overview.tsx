@@ -54,7 +54,7 @@ function Counts({ overview: { connections, due_is_more } }: { overview: Overview
     <section aria-label="Connections" class="counts">
       <ul>
         {counts.map(({ word, count, tone, status, isMore }) => (
-          <li key={word} class={tone}>
+          <li key={word} class={count === 0 ? 'none' : tone}>
             <a href={`#/connections?status=${status}`}>
               <strong>
                 {number(count)}

@@ -132,6 +132,7 @@ function optionsOf(place: HTMLElement): uPlot.Options {
     axes: [
       {
         ...axis,
+        size: 30,
         grid: { show: false },
         values: (_, at) => at.map((it) => hourOf(new Date(it * 1_000).toISOString())),
       },

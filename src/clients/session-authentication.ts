@@ -71,7 +71,8 @@ export function foreign(): Problem {
   );
 }
 
-function takesSession({ method, routeOptions: { url = '' } }: FastifyRequest): boolean {
-  if (WITH_SESSION.test(url)) return true;
+function takesSession({ method, is404, routeOptions: { url = '' } }: FastifyRequest): boolean {
+  // Where there is nothing, a session is told so.
+  if (is404 || WITH_SESSION.test(url)) return true;
   return CLIENTS.test(url) && ['GET', 'HEAD', 'DELETE'].includes(method);
 }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '../database/database.js';
-import type { Backlog } from '../telemetry/metrics.js';
+import type { Backlog } from '../telemetry/standing-metrics.js';
 import { ROTATION_DUE_S, type Connection } from './connection.js';
 import { ConnectionCensus } from './connection-census.js';
 import { columns, seconds } from './connection-row.sql.js';

@@ -76,7 +76,7 @@ export class RevivedAnswer extends ProviderAnswer {
 export function answerProvider(
   provider: TokenProvider,
   state: ObservedProvider,
-  { connections, backlog }: Tally,
+  { connections, backlog }: Pick<Tally, 'connections' | 'backlog'>,
 ): ProviderAnswer {
   const since = provider.hasClientSecret ? state.credentialsSince : null;
   return {

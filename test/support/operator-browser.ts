@@ -34,7 +34,7 @@ export class OperatorBrowser {
     page.on('pageerror', (error) => this.complaints.push(error.message));
     page.on('console', (message) => {
       // A refusal of the API is one that the page tells; the browser notes each.
-      const isRefusal = /Failed to load resource: the server responded with a status of 4/.test(
+      const isRefusal = /Failed to load resource: the server responded with a status of [45]/.test(
         message.text(),
       );
       if (message.type() === 'error' && !isRefusal) this.complaints.push(message.text());
