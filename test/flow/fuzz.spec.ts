@@ -155,10 +155,11 @@ async function ask(request: OddRequest): Promise<Answer> {
   return answer;
 }
 
-/** What no description can know: a code, a ticket or a link that is there once, and what is switched off or twice the same. */
+/** What no description can know: a code, a ticket or a link that is there once, a page, what is switched off or twice the same. */
 const NEED_MORE = [
   ...['connectionKeepOfLocation', 'sessionTrade', 'fyndSignalAutoInstall'],
   ...['fyndPlatformInstall', 'fyndPlatformCallback', 'oAuth2Authorize', 'oAuth2Callback'],
+  ...['consoleSessionOpen', 'consoleSessionEnd'],
 ];
 
 describe('requests as they are described', () => {
