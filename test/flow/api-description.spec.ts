@@ -6,6 +6,7 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import { Readiness } from '../../src/health/readiness.js';
 import { Browser } from '../support/browser.js';
 import { useConsents, useProvidersFiles } from '../support/consents.js';
+import { describedConsole } from '../support/described-console.js';
 import { DescribedApi, type Described } from '../support/described-api.js';
 import { keySuccesses } from '../support/keys.js';
 import { ask, eventually, type Answer } from '../support/http.js';
@@ -51,8 +52,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const call = (method: string, path: string, body?: unknown): Promise<Answer> =>
   world.api(broker, method, `/v1${path}`, body);
 const look = (path: string): Promise<Answer> => ask('GET', `${broker.api}${path}`);
-const session = (method: string, headers: Record<string, string>): Promise<Answer> =>
-  ask(method, `${broker.api}/console/session`, headers);
+const pages = describedConsole(() => broker.api);
 const token = '/tokens/konnect/companies';
 const report = { version: 1, status: 401 };
 
@@ -143,12 +143,7 @@ const SUCCESSES: Record<string, () => Promise<Answer>> = {
   healthStartup: () => look('/health/startup'),
   metricsExpose: () => look('/metrics'),
   overviewShow: () => call('GET', '/overview'),
-  consolePage: () => look('/console'),
-  consoleProgram: () => look('/console/console.js'),
-  consoleStyle: () => look('/console/console.css'),
-  consoleSessionShow: () => look('/console/session'),
-  consoleSessionOpen: () => session('POST', { authorization: `Bearer ${ADMIN_KEY}`, origin: broker.api }),
-  consoleSessionEnd: () => session('DELETE', { origin: broker.api }),
+  ...pages.successes,
   docsOpenapi: () => look('/openapi.json'),
   docsPage: () => look('/docs'),
   docsStart: () => look('/docs/start.js'),
@@ -161,8 +156,7 @@ const ERRORS: Record<string, () => Promise<Answer>> = {
   fyndSignalUninstall: () =>
     ask('POST', `${broker.public}/fp/uninstall`, { 'content-type': 'text/plain' }, 'x'),
   fyndSignalAutoInstall: () => ask('POST', `${other.public}/fp/auto_install`, {}, '{}'),
-  consoleSessionOpen: () => session('POST', {}),
-  consoleSessionEnd: () => session('DELETE', {}),
+  ...pages.errors,
   healthReady: async () => {
     const stopping = await world.local();
     stopping.broker.app.get(Readiness).beginToStop();
