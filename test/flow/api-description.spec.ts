@@ -6,7 +6,7 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import { Readiness } from '../../src/health/readiness.js';
 import { Browser } from '../support/browser.js';
 import { useConsents, useProvidersFiles } from '../support/consents.js';
-import { describedConsole } from '../support/described-console.js';
+import { describedPages } from '../support/described-pages.js';
 import { DescribedApi, type Described } from '../support/described-api.js';
 import { keySuccesses } from '../support/keys.js';
 import { ask, eventually, type Answer } from '../support/http.js';
@@ -52,7 +52,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const call = (method: string, path: string, body?: unknown): Promise<Answer> =>
   world.api(broker, method, `/v1${path}`, body);
 const look = (path: string): Promise<Answer> => ask('GET', `${broker.api}${path}`);
-const pages = describedConsole(() => broker.api);
+const pages = describedPages(() => broker.api);
 const token = '/tokens/konnect/companies';
 const report = { version: 1, status: 401 };
 
@@ -144,11 +144,6 @@ const SUCCESSES: Record<string, () => Promise<Answer>> = {
   metricsExpose: () => look('/metrics'),
   overviewShow: () => call('GET', '/overview'),
   ...pages.successes,
-  docsOpenapi: () => look('/openapi.json'),
-  docsPage: () => look('/docs'),
-  docsStart: () => look('/docs/start.js'),
-  docsProgram: () => look('/docs/swagger-ui-bundle.js'),
-  docsStyle: () => look('/docs/swagger-ui.css'),
 };
 
 /** The errors of what has no key and no parameters. What is not here fails only where the broker itself is broken. */
