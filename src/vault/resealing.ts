@@ -21,6 +21,8 @@ const LOOK_MS = 10_000;
 const LEFT_OVER_EVERY = 6;
 /** Rows at a time: opening and sealing them takes less than 1 ms, for which nobody is served. */
 const MOST_AT_ONCE = 25;
+/** Of its time, a replica rests so many times as long as it works: where the database is slow, it is left to others. */
+const RESTS = 4;
 /** Replicas begin somewhere among so many, so that they seldom take the same. */
 const SPREAD = 500;
 
@@ -114,7 +116,8 @@ export class Resealing implements OnApplicationBootstrap, BeforeApplicationShutd
       // What is locked, or was changed meanwhile, is for the next round.
       if (done === 0 && offset === 0) return moved;
       if (done < MOST_AT_ONCE) offset = 0;
-      await this.#rest((picked.length / rate) * 1_000 - (performance.now() - begunAt));
+      const tookMs = performance.now() - begunAt;
+      await this.#rest(Math.max((picked.length / rate) * 1_000 - tookMs, RESTS * tookMs));
     }
     return moved;
   }

@@ -40,7 +40,7 @@ export async function dumpAsText(url: string): Promise<string[]> {
     for (const { schema, name } of tables.rows) {
       const table = `${escapeIdentifier(schema)}.${escapeIdentifier(name)}`;
       const found = await client.query<{ row: string }>(`select t::text as row from ${table} t`);
-      rows.push(...found.rows.map(({ row }) => row));
+      for (const { row } of found.rows) rows.push(row);
     }
     return rows;
   });
