@@ -62,11 +62,12 @@ const PROLONG_EVERY_MS = 300_000;
 
 /** The session goes on while somebody does something, and not because a page lies open. Ends where the page is left. */
 export function prolongWhileUsed(): () => void {
-  let last = Date.now();
+  // When it was prolonged last is not known here.
+  let last = 0;
   const used = (): void => {
     if (Date.now() - last < PROLONG_EVERY_MS) return;
     last = Date.now();
-    void call('POST', SESSION).catch(() => undefined);
+    void call('POST', SESSION).catch(() => (last = 0));
   };
   addEventListener('pointerdown', used);
   addEventListener('keydown', used);

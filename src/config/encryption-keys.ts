@@ -21,8 +21,8 @@ export type KeyEncryptionKeys = readonly [KeyEncryptionKey, ...KeyEncryptionKey[
 
 const KEY_BYTES = 32;
 const KEY_ID = /^[A-Za-z0-9._-]{1,64}$/;
-/** The ARN of a key or of an alias: it names the region, too, so that nothing else decides where a data key is sent. */
-const KMS_ARN = /^arn:aws[a-z-]*:kms:([a-z0-9-]+):\d{12}:(key|alias)\/[A-Za-z0-9/_-]{1,256}$/;
+/** The ARN of a key, which names the region, too. Not of an alias: pointed to another key, it would open nothing any more. */
+const KMS_ARN = /^arn:aws[a-z-]*:kms:([a-z0-9-]+):\d{12}:key\/[A-Za-z0-9/_-]{1,256}$/;
 const TRANSIT_NAME = /^[A-Za-z0-9._-]{1,128}$/;
 const HOW_TO_MAKE_ONE = 'make one with: openssl rand -base64 32';
 
@@ -75,7 +75,7 @@ export function regionOf({ name }: RemoteKey): string {
 
 function remoteFaultOf({ service, name }: RemoteKey): string | undefined {
   if (service === 'aws-kms' && !KMS_ARN.test(name))
-    return 'must be aws-kms: and the whole ARN of a key or an alias, arn:aws:kms:region:account:key/id';
+    return 'must be aws-kms: and the whole ARN of a key (an alias may come to name another), arn:aws:kms:region:account:key/id';
   if (service === 'transit' && !TRANSIT_NAME.test(name))
     return 'must be transit: and the name of a transit key';
   return undefined;

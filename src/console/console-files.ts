@@ -49,6 +49,7 @@ export class ConsoleFiles {
   async send(name: ConsoleFile, request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const loading = this.#loaded.get(name) ?? load(name);
     this.#loaded.set(name, loading);
+    loading.catch(() => this.#loaded.delete(name));
     const file = await loading;
     void reply.headers({ ...HEADERS, 'content-type': TYPES[name], etag: file.etag });
     if (request.headers['if-none-match'] === file.etag) return void reply.status(304).send();

@@ -62,7 +62,8 @@ export class ConsoleSessionController {
   @Public(WHY_PUBLIC)
   @Answers('Sign a browser out', NOTHING, 'forbidden')
   end(@Req() request: KnownRequest, @Res({ passthrough: true }) reply: FastifyReply): void {
-    this.signIn.end(request, request.caller);
+    // Whatever else may fail of it.
     void reply.header('set-cookie', endedCookies());
+    this.signIn.end(request, request.caller);
   }
 }

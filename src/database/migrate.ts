@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Logger } from '@nestjs/common';
 import { Client } from 'pg';
+import type { DataSource } from 'typeorm';
 import type { DatabaseAddress } from './address.js';
 import { clientConfig, createDataSource } from './data-source.js';
 import { explainRefusal } from './refusal.js';
@@ -7,6 +9,11 @@ import { explainRefusal } from './refusal.js';
 /** Any number would do, as long as every replica takes the same one. */
 const MIGRATION_LOCK = 7_405_926;
 const LOOK_AGAIN_MS = 200;
+/** Between two tries to get a lock that somebody holds, such as a dump of the table: others get through meanwhile. */
+const LOCK_AGAIN_MS = 1_000;
+const LOCK_NOT_AVAILABLE = '55P03';
+
+const logger = new Logger('Migration');
 
 /**
  * Runs all steps that are missing, and returns their names. Replicas that start together wait for each other. Throws a
@@ -21,14 +28,35 @@ export async function migrate(address: DatabaseAddress): Promise<string[]> {
     await lock.connect();
     while (!(await takeLock(lock))) await sleep(LOOK_AGAIN_MS);
     await dataSource.initialize();
-    const done = await dataSource.runMigrations();
-    return done.map((step) => step.name);
+    return await runAll(dataSource);
   } catch (error) {
     throw explainRefusal(error, address);
   } finally {
     if (dataSource.isInitialized) await dataSource.destroy();
     await lock.end().catch(() => undefined);
   }
+}
+
+/** The names of those that have run. A step that cannot have its locks at once comes again; those before it stay done. */
+async function runAll(dataSource: DataSource): Promise<string[]> {
+  const before = new Set(await namesOf(dataSource));
+  for (;;) {
+    try {
+      await dataSource.runMigrations();
+      return (await namesOf(dataSource)).filter((name) => !before.has(name));
+    } catch (error) {
+      if ((error as { code?: string }).code !== LOCK_NOT_AVAILABLE) throw error;
+      logger.warn('waiting: somebody holds a table that a step of the migration changes');
+      await sleep(LOCK_AGAIN_MS);
+    }
+  }
+}
+
+async function namesOf(dataSource: DataSource): Promise<string[]> {
+  if ((await dataSource.query<{ is: boolean }[]>(`select to_regclass('migrations') is null as is`))[0]?.is)
+    return [];
+  const rows = await dataSource.query<{ name: string }[]>('select name from migrations order by id');
+  return rows.map(({ name }) => name);
 }
 
 /**

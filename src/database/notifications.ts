@@ -27,6 +27,8 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
   readonly #logger = new Logger(Notifications.name);
   readonly #waiting = new Map<string, Set<() => void>>();
   #client: Client | null = null;
+  /** Of the last try, whether it has come to anything or not: there is one at a time. */
+  #attempt: Client | null = null;
   #reconnecting: NodeJS.Timeout | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
   /** When it last proved to be alive; real time, as the network is. */
@@ -95,12 +97,19 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
   }
 
   async #listen(): Promise<void> {
-    const client = new Client({
-      ...clientConfig(directAddress(this.settings.database)),
-      application_name: 'token-broker listen',
-      query_timeout: SILENT_MS,
-      keepAlive: true,
-    });
+    let client: Client;
+    try {
+      client = new Client({
+        ...clientConfig(directAddress(this.settings.database)),
+        application_name: 'token-broker listen',
+        query_timeout: SILENT_MS,
+        keepAlive: true,
+      });
+    } catch (error) {
+      // A certificate that the address names is not there.
+      return this.#retry((error as Error).message);
+    }
+    this.#attempt = client;
     client.on('notification', ({ channel, payload = '' }) => {
       if (channel === 'connections') this.#wake(payload);
       for (const callback of this.#onChange.get(channel as Channel) ?? []) callback(payload);
@@ -113,6 +122,7 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
       const echo = new Echo(this.database);
       if (!(await this.#hears(client, echo)) || this.#closed)
         return this.#lost(client, deafness(this.settings.database));
+      if (this.#attempt !== client) return;
       this.#client = client;
       this.#isTold = false;
       this.#beat(client, echo);
@@ -149,16 +159,20 @@ export class Notifications implements OnModuleInit, OnApplicationShutdown {
 
   #lost(client: Client, why = 'its connection ended'): void {
     // One that comes late, when another has taken its place, ends alone: what was read meanwhile is that one's.
-    if (this.#client && this.#client !== client) return end(client);
-    if (this.#reconnecting) return;
-    if (this.#closed) return void client.end().catch(() => undefined);
-    if (!this.#isTold) this.#logger.warn(`no notifications, until this is mended: ${why}`);
-    this.#isTold = true;
-    if (this.#client === client) for (const callback of this.#onLost) callback();
-    this.#client = null;
-    this.#wasLost = true;
+    if (this.#attempt !== client) return end(client);
+    this.#attempt = null;
     clearInterval(this.#heartbeat);
     end(client);
+    if (this.#closed) return;
+    if (this.#client === client) for (const callback of this.#onLost) callback();
+    this.#client = null;
+    this.#retry(why);
+  }
+
+  #retry(why: string): void {
+    if (!this.#isTold) this.#logger.warn(`no notifications, until this is mended: ${why}`);
+    this.#isTold = true;
+    this.#wasLost = true;
     this.#reconnecting = setTimeout(() => {
       this.#reconnecting = undefined;
       void this.#listen();

@@ -106,21 +106,22 @@ export class ConnectionOutlook {
   async look(providers: readonly string[]): Promise<Outlook> {
     const tallies = await this.tallies.count();
     const total = [...tallies.values()].reduce((sum, it) => sum + totalOf(it), 0);
+    const revoked = [...tallies.values()].reduce((sum, it) => sum + it.revoked, 0);
     const [backlogs, expiries, renewals, troubled] = await Promise.all([
       this.census.backlogsOf(providers),
-      this.#expiries(total),
+      this.#expiries(total, total - revoked),
       this.database.run<RenewedHour>(RENEWALS),
       this.#troubled(providers),
     ]);
     return { tallies, backlogs, expiries, renewals, troubled };
   }
 
-  async #expiries(total: number): Promise<{ hours: Hour[]; isEstimated: boolean }> {
+  async #expiries(total: number, inForce: number): Promise<{ hours: Hour[]; isEstimated: boolean }> {
     const isEstimated = total > MOST_COUNTED;
     const rows = await this.database.run<Hour & { lookedAt: number }>(EXPIRIES, [
       isEstimated ? (100 * MOST_COUNTED) / total : 100,
     ]);
-    const weight = isEstimated && rows[0] ? total / Math.max(1, rows[0].lookedAt) : 1;
+    const weight = isEstimated && rows[0] ? inForce / Math.max(1, rows[0].lookedAt) : 1;
     return {
       hours: rows.map(({ from, count }) => ({ from, count: Math.round(count * weight) })),
       isEstimated,

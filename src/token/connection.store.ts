@@ -62,7 +62,7 @@ export class ConnectionStore {
    */
   async adopt(
     subject: Subject,
-    seal: (row: Connection) => Promise<AdoptedGrant | null>,
+    seal: (row: Connection) => AdoptedGrant | null,
     actor: Actor,
   ): Promise<{ connection: Connection; created: boolean } | NotAdopted> {
     const { provider, companyId, locationId } = subject;
@@ -77,7 +77,7 @@ export class ConnectionStore {
       ]);
       const [row] = await run<Connection>(OUTSIDE_SQL.lockSubject, [provider, companyId, locationId]);
       if (!row) throw new Error('the row that was just made sure of is gone');
-      const grant = await seal(row);
+      const grant = seal(row);
       if (!grant) return 'living';
       if (grant.credentialFingerprint !== null) {
         // A grant is looked for at all companies, which the lock above does not span.

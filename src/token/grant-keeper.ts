@@ -118,9 +118,8 @@ export class GrantKeeper {
     actor: Actor,
   ): Promise<{ connection: Connection; created: boolean } | NotAdopted> {
     const { grant, credential, scopes, token, mintedIn = null } = outside;
-    const seal = async (row: Connection): Promise<AdoptedGrant | null> => {
+    const seal = (row: Connection): AdoptedGrant | null => {
       if (outside.unlessLiving && isLiving(row)) return null;
-      await this.vault.know(row.sealedGrant);
       return {
         sealedGrant: grant && this.#sealGrant(row, grant(this.#openFormer(row))),
         credentialFingerprint: credential && this.vault.fingerprint(credential),
@@ -139,7 +138,9 @@ export class GrantKeeper {
         },
       };
     };
-    const adopted = await this.store.adopt(subject, seal, actor);
+    const adopted = await this.vault.knowing((check) =>
+      this.store.adopt(subject, (row) => (check(row.sealedGrant), seal(row)), actor),
+    );
     if (typeof adopted !== 'string' && token && mintedIn !== null)
       await this.health.markWorking(provider, mintedIn);
     return adopted;

@@ -53,11 +53,17 @@ export class RevocationService {
   async revoke(id: string, reason: string, actor: Actor): Promise<Revocation> {
     let owed: OwedRevocation | undefined;
     const owe = async (former: Connection, run: Run): Promise<UpstreamRevocation['upstream']> => {
-      await this.vault.know(former.sealedGrant, former.sealedToken);
       owed = await this.#owe(former, run);
       return owed ? 'owed' : 'unsupported';
     };
-    const connection = await this.store.revoke(id, reason, owe, actor);
+    const connection = await this.vault.knowing((check) =>
+      this.store.revoke(
+        id,
+        reason,
+        (former, run) => (check(former.sealedGrant, former.sealedToken), owe(former, run)),
+        actor,
+      ),
+    );
     if (!connection) throw new Problem('connection_not_found', 'There is no connection with this id.');
     if (!owed) return answer(connection);
     // A stop waits for it: the provider is being told. Whoever asked does not wait for ever.

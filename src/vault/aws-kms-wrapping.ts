@@ -1,3 +1,4 @@
+import { Agent as HttpsAgent } from 'node:https';
 import { DecryptCommand, EncryptCommand, KMSClient, KMSServiceException } from '@aws-sdk/client-kms';
 import { regionOf, type RemoteKey } from '../config/encryption-keys.js';
 import { KeyServiceError, type KeyWrapping } from './key-wrapping.js';
@@ -24,6 +25,8 @@ export class AwsKmsWrapping implements KeyWrapping {
       region: regionOf(key),
       ...(endpoint === null ? {} : { endpoint }),
       requestHandler: {
+        // Whatever NODE_TLS_REJECT_UNAUTHORIZED says to all others: data keys go this way.
+        httpsAgent: new HttpsAgent({ rejectUnauthorized: true, keepAlive: true }),
         connectionTimeout: CONNECT_MS,
         requestTimeout: ANSWER_MS,
         throwOnRequestTimeout: true,

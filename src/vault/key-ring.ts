@@ -6,6 +6,7 @@ import type { KeyEncryptionKey } from '../config/encryption-keys.js';
 import { ConfigurationError } from '../config/mistakes.js';
 import type { Settings } from '../config/settings.js';
 import { Clock } from '../shared/clock.js';
+import { Problem } from '../shared/problem.js';
 import { DataKeyStore, type KeyPurpose, type StoredDataKey, type WrappedDataKey } from './data-key.store.js';
 import { KeyServiceError, type KeyWrapping } from './key-wrapping.js';
 import { wrappingOf } from './wrapping-of.js';
@@ -93,8 +94,14 @@ export class KeyRing implements OnModuleInit {
   /** The key that new work of this purpose uses. */
   newest(purpose: KeyPurpose): DataKey {
     const key = this.#newest.get(purpose);
-    if (!key) throw new Error('the key ring was asked before it was loaded');
-    return key;
+    if (key) return key;
+    throw new Problem(
+      'not_ready',
+      'This replica can seal nothing: every data key there is is closed to it.',
+      {
+        retry_after: 1,
+      },
+    );
   }
 
   /** The key with this id, its 16 bytes in latin1; undefined where this process does not know it. */
@@ -191,6 +198,8 @@ export class KeyRing implements OnModuleInit {
       const newest = stored.find((key) => key.purpose === purpose && this.byId(key.id));
       const key = newest && this.byId(newest.id);
       if (key) this.#newest.set(purpose, key);
+      // None is left that opens here: what was sealed by one that is gone could be opened nowhere.
+      else this.#newest.delete(purpose);
     }
     for (const { id, why } of locked)
       if (!this.#locked.some((it) => it.id === id)) this.#logger.error(`data key ${id} is closed: ${why}`);

@@ -30,7 +30,11 @@ export class TransitWrapping implements KeyWrapping {
       proxy: false,
       maxContentLength: MOST_BYTES,
       validateStatus: null,
-      ...(transit.ca === null ? {} : { httpsAgent: new HttpsAgent({ ca: transit.ca }) }),
+      // An agent of its own, whatever variables say of certificates and proxies for all others: data keys go this way.
+      httpsAgent: new HttpsAgent({
+        rejectUnauthorized: true,
+        ...(transit.ca === null ? {} : { ca: transit.ca }),
+      }),
     });
   }
 

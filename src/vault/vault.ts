@@ -28,6 +28,13 @@ export class VaultError extends Error {
   }
 }
 
+/** Gives up what met keys that are not known. */
+class UnknownKeys extends Error {
+  constructor(readonly values: readonly (Sealed | null)[]) {
+    super('sealed by a data key that is not known here yet');
+  }
+}
+
 /** Format 1: one byte 1 | data key id (16 bytes) | nonce | ciphertext | tag. */
 const FORMAT = 1;
 const HEADER_BYTES = 17;
@@ -60,10 +67,26 @@ export class Vault {
    */
   async know(...values: readonly (Sealed | null)[]): Promise<void> {
     for (const sealed of values) {
-      const id = sealed && keyIdOf(sealed);
-      if (!id || this.ring.byBytes(id) || this.#strange.has(id)) continue;
+      const id = sealed && this.#unknownIn(sealed);
+      if (!id) continue;
       await this.ring.refresh();
       if (!this.ring.byBytes(id)) this.#strange.set(id, true);
+    }
+  }
+
+  /**
+   * `know`, for what may wait for nothing but its database: a transaction. Where `check` meets a key that is not known, the work
+   * is given up, and begun anew once that was looked for.
+   */
+  async knowing<T>(work: (check: (...values: readonly (Sealed | null)[]) => void) => Promise<T>): Promise<T> {
+    try {
+      return await work((...values) => {
+        if (values.some((sealed) => sealed && this.#unknownIn(sealed))) throw new UnknownKeys(values);
+      });
+    } catch (error) {
+      if (!(error instanceof UnknownKeys)) throw error;
+      await this.know(...error.values);
+      return work(() => undefined);
     }
   }
 
@@ -85,10 +108,20 @@ export class Vault {
     return this.ring.locked.length === 0;
   }
 
-  #unopened(sealed: Sealed, place: Place): Error {
+  /** The id of its data key, where that may have come since the last look. One that is closed here is looked for by itself. */
+  #unknownIn(sealed: Sealed): string | undefined {
+    const id = keyIdOf(sealed);
+    if (!id || this.ring.byBytes(id) || this.#strange.has(id) || this.#isLocked(sealed)) return undefined;
+    return id;
+  }
+
+  #isLocked(sealed: Sealed): boolean {
     const id = sealed.toString('hex', 1, HEADER_BYTES);
-    if (!this.ring.locked.some((locked) => locked.id.replaceAll('-', '') === id))
-      return new VaultError('unknown_key', place);
+    return this.ring.locked.some((locked) => locked.id.replaceAll('-', '') === id);
+  }
+
+  #unopened(sealed: Sealed, place: Place): Error {
+    if (!this.#isLocked(sealed)) return new VaultError('unknown_key', place);
     return new Problem(
       'not_ready',
       'This replica lacks the key-encryption key of what was asked for; another may have it.',

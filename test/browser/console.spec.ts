@@ -68,8 +68,8 @@ describe('an operator', () => {
     async () => {
       const { page, context } = operator;
       await operator.show('Connect');
-      await page.getByLabel('Provider').selectOption('connect');
-      await page.getByLabel('Company').fill('7001');
+      await page.getByLabel('Provider', { exact: true }).selectOption('connect');
+      await page.getByLabel('Company', { exact: true }).fill('7001');
       await page.getByRole('button', { name: 'Make a link' }).click();
       const link = await page.getByLabel('Link', { exact: true }).inputValue();
       await operator.picture('connect');
@@ -90,8 +90,8 @@ describe('an operator', () => {
     async () => {
       const { page } = operator;
       await operator.show('Connect');
-      await page.getByLabel('Provider').selectOption('konnect');
-      await page.getByLabel('Company').fill('7002');
+      await page.getByLabel('Provider', { exact: true }).selectOption('konnect');
+      await page.getByLabel('Company', { exact: true }).fill('7002');
       await page.getByLabel('Username').fill(HOSTILE);
       await page.getByLabel('Password').fill('wrong-test-secret-of-konnect');
       await page.getByRole('button', { name: 'Prove and keep' }).click();
@@ -116,8 +116,8 @@ describe('an operator', () => {
     async () => {
       const { page } = operator;
       await operator.show('Connect');
-      await page.getByLabel('Provider').selectOption('portal');
-      await page.getByLabel('Company').fill('7003');
+      await page.getByLabel('Provider', { exact: true }).selectOption('portal');
+      await page.getByLabel('Company', { exact: true }).fill('7003');
       await page.getByLabel('Token', { exact: true }).fill('test-secret-of-a-portal');
       await page.getByRole('button', { name: 'Prove and keep' }).click();
       await page.getByRole('heading', { name: 'portal · 7003' }).waitFor();
@@ -237,13 +237,13 @@ describe('a name or a text that wants to be a program', () => {
         body: { message: HOSTILE, error: HOSTILE },
       });
       await operator.show('Connect');
-      await page.getByLabel('Provider').selectOption('konnect');
-      await page.getByLabel('Company').fill(HOSTILE);
+      await page.getByLabel('Provider', { exact: true }).selectOption('konnect');
+      await page.getByLabel('Company', { exact: true }).fill(HOSTILE);
       await page.getByLabel('Username').fill(HOSTILE);
       await page.getByLabel('Password').fill('test-secret');
       await page.getByRole('button', { name: 'Prove and keep' }).click();
       await page.getByText(/Company must be 1 to 64/).waitFor();
-      await page.getByLabel('Company').fill('7006');
+      await page.getByLabel('Company', { exact: true }).fill('7006');
       await page.getByLabel('Password').fill('test-secret');
       await page.getByRole('button', { name: 'Prove and keep' }).click();
       await page.getByRole('alert').waitFor();

@@ -265,6 +265,9 @@ describe('the way to the console', () => {
     expect(cookie).toMatch(/^__Host-tb_console=.*; Path=\/; HttpOnly; Secure; SameSite=Strict$/);
     const away = { 'x-forwarded-host': 'broker.internal', 'x-forwarded-proto': 'https' };
     expect(await look(cookieOf(answer), '/v1/connections', away)).toBe(200);
+    // The other name is another host's, whoever it belongs to.
+    const beside = { ...away, 'x-forwarded-host': 'beside.internal' };
+    expect(await look(cookieOf(answer), '/v1/connections', beside)).toBe(401);
     // Under the plain name it may be another host's.
     expect(await look(cookieOf(answer).replace('__Host-', ''), '/v1/connections', away)).toBe(401);
   });

@@ -142,7 +142,10 @@ describe('secrets', () => {
     await told(ask('GET', `${broker.api}/metrics`));
     await told(ask('GET', `${broker.api}/health/ready`));
 
-    const { body } = await world.api(broker, 'GET', `/v1/tokens/konnect/companies/${company}`);
+    const { body } = await eventually(async () => {
+      const answer = await world.api(broker, 'GET', `/v1/tokens/konnect/companies/${company}`);
+      return answer.status === 200 && answer;
+    });
     expect(findLeaks([JSON.stringify(body)])).toHaveLength(1);
     for (const { id } of ids) await told(world.api(broker, 'DELETE', `/v1/connections/${id}`));
 

@@ -42,10 +42,13 @@ export class Attempt {
   /** The engine says that what came of it was written down. */
   isKept = false;
   readonly released: Promise<void>;
+  /** The provider was reached, and waits to be sent something. */
+  readonly asked: Promise<void>;
   readonly left: Promise<void>;
   readonly #answered: Promise<void>;
   release: () => void = () => undefined;
   answer: () => void = () => undefined;
+  #ask: () => void = () => undefined;
   #leave: () => void = () => undefined;
 
   constructor(
@@ -55,6 +58,7 @@ export class Attempt {
   ) {
     this.released = new Promise((resolve) => (this.release = resolve));
     this.#answered = new Promise((resolve) => (this.answer = resolve));
+    this.asked = new Promise((resolve) => (this.#ask = resolve));
     this.left = new Promise((resolve) => (this.#leave = resolve));
   }
 
@@ -83,6 +87,7 @@ export class Attempt {
   }
 
   asks(grant: string): void {
+    this.#ask();
     this.sentGrant = grant;
     this.state = 'stalled';
   }

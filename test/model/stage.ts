@@ -104,8 +104,8 @@ export class Stage {
         attempt.state = 'over';
       });
       // What is settled before it asks has asked nobody by now.
-      if (attempt.sentGrant === null) await attempt.run;
-      else if (attempt.plan.until !== 'stalled') await this.#leave(attempt);
+      await Promise.race([attempt.run, attempt.asked]);
+      if (attempt.sentGrant !== null && attempt.plan.until !== 'stalled') await this.#leave(attempt);
     });
     if (attempt.state === 'sent' && attempt.plan.until === 'kept') await this.deliver(attempt, null);
   }

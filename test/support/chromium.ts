@@ -1,6 +1,9 @@
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { chromium, type Browser } from 'playwright-core';
 
 const DEBIANS = '/usr/bin/chromium';
@@ -34,22 +37,24 @@ export async function launchChromium(): Promise<Browser> {
   });
 }
 
-/** The package brings the libraries that a bare machine lacks only where it takes itself to be in the place that it is made for. */
-async function unpack(): Promise<{ executablePath: string; environment: Record<string, string> }> {
-  const before = { ...process.env };
-  process.env['AWS_EXECUTION_ENV'] = 'AWS_Lambda_nodejs24.x';
-  try {
-    const { default: packed } = await import('@sparticuz/chromium');
-    const executablePath = await packed.executablePath();
-    const libraries = join(tmpdir(), 'al2023', 'lib');
-    return {
-      executablePath,
-      environment: { ...(before as Record<string, string>), LD_LIBRARY_PATH: libraries },
-    };
-  } finally {
-    for (const name of ['AWS_EXECUTION_ENV', 'LD_LIBRARY_PATH', 'FONTCONFIG_PATH']) {
-      if (before[name] === undefined) delete process.env[name];
-      else process.env[name] = before[name];
-    }
+/** One folder for all that run at once: whoever has unpacked first has it, and half of a browser is seen by nobody. */
+const UNPACKED = join(tmpdir(), 'token-broker-chromium');
+
+const UNPACK = `import chromium from '@sparticuz/chromium'; await chromium.executablePath();`;
+
+async function unpack(): Promise<{
+  executablePath: string;
+  environment: Record<string, string | undefined>;
+}> {
+  if (!existsSync(UNPACKED)) {
+    const folder = await mkdtemp(`${UNPACKED}-`);
+    // It unpacks into the folder for what is temporary, and the libraries that a bare machine lacks only where it takes
+    // itself to be in the place that it is made for.
+    const env = { ...process.env, TMPDIR: folder, AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs24.x' };
+    await promisify(execFile)(process.execPath, ['--input-type=module', '-e', UNPACK], { env });
+    // Somebody else may have been faster.
+    await rename(folder, UNPACKED).catch(() => rm(folder, { recursive: true }));
   }
+  const environment = { ...process.env, LD_LIBRARY_PATH: join(UNPACKED, 'al2023', 'lib') };
+  return { executablePath: join(UNPACKED, 'chromium'), environment };
 }

@@ -75,12 +75,11 @@ export class OperatorBrowser {
     await this.page.getByRole('button', { name: 'Sign out' }).waitFor();
   }
 
+  /** Goes there by its link, and waits until the page before is gone. */
   async show(page: string): Promise<void> {
-    await this.page
-      .getByRole('navigation', { name: 'Pages' })
-      .getByRole('link', { name: page, exact: true })
-      .click();
-    await this.page.getByRole('heading', { level: 1 }).first().waitFor();
+    const pages = this.page.getByRole('navigation', { name: 'Pages' });
+    await pages.getByRole('link', { name: page, exact: true }).click();
+    await pages.locator('[aria-current=page]').getByText(page, { exact: true }).waitFor();
   }
 
   /** Waits until a text can be seen. */
