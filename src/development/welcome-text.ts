@@ -49,6 +49,7 @@ function addresses({ internal, public: outside, simulator, environment }: Welcom
   ];
   const lines: (readonly [string, string | undefined])[] = [
     ['Internal API', internal || 'off'],
+    ['Console', internal && `${internal}/console; sign in with the admin key`],
     ['Public routes', outside || 'off'],
     [
       'Simulator',
