@@ -18,6 +18,8 @@ export interface Session {
   readonly proof: Proof;
   /** The one host that it is good for, as the browser names it. */
   readonly host: string;
+  /** The one address that it is good for; null over https. A cookie of plain http goes to every port of its machine. */
+  readonly from: string | null;
   /** The end of it all, however much is done. */
   readonly until: Date;
 }
@@ -41,10 +43,10 @@ export class BrowserSessions {
 
   /** The `Set-Cookie` of a session from now on, and when it ends if nothing is done. */
   async write(session: Session, { isHttps }: Site): Promise<{ cookie: string; endsAt: Date }> {
-    const { clientId, proof, host, until } = session;
+    const { clientId, proof, host, from, until } = session;
     const now = this.#seconds();
     const end = Math.min(now + IDLE_S, Math.floor(until.getTime() / 1_000));
-    const sealed = await new EncryptJWT({ proof, host, until: until.toISOString() })
+    const sealed = await new EncryptJWT({ proof, host, from, until: until.toISOString() })
       .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
       .setAudience(PURPOSE)
       .setSubject(clientId)
@@ -53,29 +55,35 @@ export class BrowserSessions {
     return { cookie: cookieOf(sealed, isHttps, end - now), endsAt: new Date(end * 1_000) };
   }
 
-  /** What the cookies of a request to this host hold; undefined where that is no session, of another host, or over. */
-  async read(cookies: string | undefined, host: string): Promise<(Session & { endsAt: Date }) | undefined> {
+  /** What the cookies of a request hold; undefined where that is no session, of another host or address, or over. */
+  async read(
+    cookies: string | undefined,
+    { host, ip }: { readonly host: string; readonly ip: string },
+  ): Promise<(Session & { endsAt: Date }) | undefined> {
     const all = parseCookie(cookies ?? '');
     // A cookie of the plain name could have been planted by a neighbouring host, or over http.
     const sealed = all[nameOf(true)] ?? (isLoopback(host) ? all[nameOf(false)] : undefined);
     if (sealed === undefined) return undefined;
     try {
-      const { payload } = await jwtDecrypt<{ proof: Proof; host: string; until: string }>(
-        sealed,
-        this.#key(),
-        {
-          audience: PURPOSE,
-          requiredClaims: ['sub', 'exp'],
-          currentDate: this.clock.now(),
-          keyManagementAlgorithms: ['dir'],
-          contentEncryptionAlgorithms: ['A256GCM'],
-        },
-      );
-      if (payload.host !== host) return undefined;
+      const { payload } = await jwtDecrypt<{
+        proof: Proof;
+        host: string;
+        from: string | null;
+        until: string;
+      }>(sealed, this.#key(), {
+        audience: PURPOSE,
+        requiredClaims: ['sub', 'exp'],
+        currentDate: this.clock.now(),
+        keyManagementAlgorithms: ['dir'],
+        contentEncryptionAlgorithms: ['A256GCM'],
+      });
+      const { from } = payload;
+      if (payload.host !== host || (from !== null && from !== ip)) return undefined;
       return {
         clientId: payload.sub ?? '',
         proof: payload.proof,
         host,
+        from,
         until: new Date(payload.until),
         endsAt: new Date((payload.exp ?? 0) * 1_000),
       };

@@ -38,8 +38,8 @@ export class SessionAuthentication {
   }
 
   /** The session that a request brings. */
-  read({ headers, host }: FastifyRequest): ReturnType<BrowserSessions['read']> {
-    return this.sessions.read(headers.cookie, host);
+  read({ headers, host, ip }: FastifyRequest): ReturnType<BrowserSessions['read']> {
+    return this.sessions.read(headers.cookie, { host, ip });
   }
 
   async #recognise(request: KnownRequest): Promise<void> {

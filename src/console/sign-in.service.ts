@@ -35,8 +35,9 @@ export class SignIn {
     if (running) return this.#write(running, site);
     const { proof, bound } = this.#proofOf(request, caller);
     this.#note(caller, 'signed_in');
+    const from = site.isHttps ? null : request.ip;
     return this.#write(
-      { clientId: caller.id, proof, host: site.host, until: this.sessions.endOf(bound) },
+      { clientId: caller.id, proof, host: site.host, from, until: this.sessions.endOf(bound) },
       site,
     );
   }

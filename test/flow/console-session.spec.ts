@@ -85,6 +85,12 @@ describe('a session of the console', () => {
       expect([forged.length, await look(`${name}=${forged}`)]).toEqual([forged.length, 401]);
   });
 
+  it('over plain http is good only from the address that it was opened from: every port of a machine gets its cookies', async () => {
+    const cookie = await session(ADMIN_KEY);
+    expect(await look(cookie)).toBe(200);
+    expect(await look(cookie, '/v1/connections', { 'x-forwarded-for': '203.0.113.9' })).toBe(401);
+  });
+
   it('is of its client: the same permissions, and the trail names it', async () => {
     const { id, key } = await world.client(broker, 'connection:read konnect/companies/42', 'audit:read **');
     const cookie = await session(key);
