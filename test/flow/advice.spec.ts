@@ -1,5 +1,6 @@
+import { isDeepStrictEqual } from 'node:util';
 import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Answer, Json } from '../support/http.js';
+import { eventually, type Answer, type Json } from '../support/http.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
 
 const world = useWorld();
@@ -19,13 +20,14 @@ const call = (method: string, path: string, body?: unknown, at = broker): Promis
 const refusing = (fault: Json): Promise<unknown> =>
   world.simulator.fault({ provider: 'fynd', operation: 'renew', ...fault });
 
-/** How the one connection that there is stands; the list and the single answer say the same. */
+/** How the one connection that there is stands; the list and the single answer say the same, unless it has moved between them. */
 async function look(at = broker): Promise<Json & { advice: string }> {
-  const { body } = await call('GET', '/connections', undefined, at);
-  const [listed = {}] = body['items'] as Json[];
-  const { body: found } = await call('GET', `/connections/${String(listed['id'])}`, undefined, at);
-  expect(found).toEqual(listed);
-  return found as Json & { advice: string };
+  return eventually(async () => {
+    const { body } = await call('GET', '/connections', undefined, at);
+    const [listed = {}] = body['items'] as Json[];
+    const { body: found } = await call('GET', `/connections/${String(listed['id'])}`, undefined, at);
+    return isDeepStrictEqual(found, listed) && (found as Json & { advice: string });
+  });
 }
 
 async function renew(): Promise<Json> {
