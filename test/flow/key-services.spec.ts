@@ -17,7 +17,7 @@ const TOKEN = 'test-secret-vault-token';
 const world = useWorld();
 const folder = mkdtempSync(join(tmpdir(), 'token-broker-services-'));
 const tokenFile = join(folder, 'vault-token');
-const kms = new StandInKms('AKIATESTTESTTESTTEST', SECRET_KEY, REGION);
+const kms = new StandInKms('TESTACCESSKEYID', SECRET_KEY, REGION);
 const transit = new StandInTransit(TOKEN, 'token-broker');
 const local = (): string => world.environment()['ENCRYPTION_KEYS'] ?? '';
 
@@ -151,7 +151,7 @@ describe('what goes over the wire', () => {
       'content-type': 'application/x-amz-json-1.1',
       'x-amz-target': 'TrentService.Encrypt',
       authorization: expect.stringMatching(
-        /^AWS4-HMAC-SHA256 Credential=AKIATESTTESTTESTTEST\/\d{8}\/eu-west-1\/kms\/aws4_request, /,
+        /^AWS4-HMAC-SHA256 Credential=TESTACCESSKEYID\/\d{8}\/eu-west-1\/kms\/aws4_request, /,
       ),
     });
     expect(encrypt?.body).toMatchObject({ KeyId: ARN });
