@@ -2,10 +2,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { AuditParts } from '../../src/audit/audit-parts.js';
 import type { Json } from '../support/http.js';
 import { trailOf } from '../support/trail.js';
-import { promiseTimes } from '../support/promised-times.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
-
-promiseTimes();
 
 const DAY_S = 86_400;
 

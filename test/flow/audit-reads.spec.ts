@@ -3,10 +3,7 @@ import { ask, eventually, type Answer, type Json } from '../support/http.js';
 import { Scrape } from '../support/metrics.js';
 import { beginSession } from '../support/sessions.js';
 import { trailOf } from '../support/trail.js';
-import { promiseTimes } from '../support/promised-times.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
-
-promiseTimes();
 
 const world = useWorld();
 let broker: LocalBroker;

@@ -2,10 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { eventually, type Answer, type Json } from '../support/http.js';
 import type { Replica } from '../support/replica.js';
-import { promiseTimes } from '../support/promised-times.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
-
-promiseTimes();
 
 const DAY_S = 86_400;
 const KEY = /^tbk_[0-9a-f]{16}_[A-Za-z0-9_-]{43}$/;

@@ -1,10 +1,7 @@
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { escapeIdentifier } from 'pg';
 import { eventually } from '../support/http.js';
-import { promiseTimes } from '../support/promised-times.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
-
-promiseTimes();
 
 describe('the connections of a replica', () => {
   const world = useWorld();

@@ -4,10 +4,7 @@ import { Database } from '../../src/database/database.js';
 import { Permissions } from '../../src/shared/permission.js';
 import { readable } from '../../src/token/readable.sql.js';
 import { eventually, type Answer, type Json } from '../support/http.js';
-import { promiseTimes } from '../support/promised-times.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
-
-promiseTimes();
 
 const PLACES = ['42', '42/locations/7', '42/locations/8', '43', '43/locations/7'];
 

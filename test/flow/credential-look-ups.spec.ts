@@ -7,10 +7,7 @@ import { Notifications } from '../../src/database/notifications.js';
 import { Permissions } from '../../src/shared/permission.js';
 import { eventually } from '../support/http.js';
 import { TestClock } from '../support/test-clock.js';
-import { promiseTimes } from '../support/promised-times.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
-
-promiseTimes();
 
 const SOMEBODY: KnownClient = { id: 'somebody', keyId: null, permissions: new Permissions([]) };
 

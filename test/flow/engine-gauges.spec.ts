@@ -6,10 +6,7 @@ import { eventually, type Json } from '../support/http.js';
 import { Scrape } from '../support/metrics.js';
 import { asAsked, readAlerts, readPanels } from '../support/monitoring.js';
 import { readPromql } from '../support/promql.js';
-import { promiseTimes } from '../support/promised-times.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
-
-promiseTimes();
 
 const world = useWorld();
 let cable: Cable;

@@ -6,10 +6,7 @@ import { Notifications } from '../../src/database/notifications.js';
 import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
 import { Cable } from '../support/cable.js';
 import { eventually } from '../support/http.js';
-import { promiseTimes } from '../support/promised-times.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
-
-promiseTimes();
 
 describe('two replicas that want the same token', () => {
   const world = useWorld();

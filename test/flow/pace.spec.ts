@@ -5,10 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { Browser } from '../support/browser.js';
 import { Crowd } from '../support/crowd.js';
 import { eventually, type Json } from '../support/http.js';
-import { promiseTimes } from '../support/promised-times.js';
 import { API_KEY, useWorld, type LocalBroker } from '../support/world.js';
-
-promiseTimes();
 
 const CONCURRENCY = 4;
 

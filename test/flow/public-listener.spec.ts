@@ -6,10 +6,7 @@ import { MOST_IN_FLIGHT } from '../../src/http/public-door.js';
 import { ask, eventually, type Answer } from '../support/http.js';
 import { counted } from '../support/metrics.js';
 import { hint } from '../support/uninstalls.js';
-import { promiseTimes } from '../support/promised-times.js';
 import { API_KEY, useWorld, type LocalBroker } from '../support/world.js';
-
-promiseTimes();
 
 const world = useWorld();
 let broker: LocalBroker;

@@ -6,10 +6,7 @@ import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
 import { Crowd } from '../support/crowd.js';
 import { eventually, type Json } from '../support/http.js';
 import type { Replica } from '../support/replica.js';
-import { promiseTimes } from '../support/promised-times.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
-
-promiseTimes();
 
 const RATE = 20;
 const CONCURRENCY = 4;

@@ -1,10 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Cable } from '../support/cable.js';
 import { eventually, type Answer, type Json } from '../support/http.js';
-import { promiseTimes } from '../support/promised-times.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
-
-promiseTimes();
 
 describe('an answer that comes late', () => {
   const world = useWorld();

@@ -2,10 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
 import { Client } from 'pg';
 import { eventually } from '../support/http.js';
-import { promiseTimes } from '../support/promised-times.js';
 import { useWorld } from '../support/world.js';
-
-promiseTimes();
 
 describe('an orderly stop', () => {
   const world = useWorld();

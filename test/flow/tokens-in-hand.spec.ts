@@ -4,10 +4,7 @@ import { ReplicaCaches } from '../../src/database/replica-cache.js';
 import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
 import { TokensInHand } from '../../src/token/tokens-in-hand.js';
 import { eventually, type Answer, type Json } from '../support/http.js';
-import { promiseTimes } from '../support/promised-times.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
-
-promiseTimes();
 
 const world = useWorld();
 let broker: LocalBroker;

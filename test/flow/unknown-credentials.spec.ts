@@ -3,10 +3,7 @@ import { issueKey } from '../../src/clients/service-key.js';
 import { Notifications } from '../../src/database/notifications.js';
 import { ask, eventually, type Answer } from '../support/http.js';
 import { Scrape } from '../support/metrics.js';
-import { promiseTimes } from '../support/promised-times.js';
 import { ADMIN_KEY, useWorld, type LocalBroker } from '../support/world.js';
-
-promiseTimes();
 
 const ATTACKER = '203.0.113.7';
 const PROXY = '10.1.2.3';

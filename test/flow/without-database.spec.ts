@@ -2,10 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
 import { Cable } from '../support/cable.js';
 import { eventually, type Answer } from '../support/http.js';
-import { promiseTimes } from '../support/promised-times.js';
 import { ADMIN_KEY, useWorld, type LocalBroker } from '../support/world.js';
-
-promiseTimes();
 
 describe('while the database is away', () => {
   const world = useWorld();
