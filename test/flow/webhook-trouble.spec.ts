@@ -138,11 +138,15 @@ describe('an event that is not taken', () => {
     scene.ops.answer = ({ path }) => (path === '/events' ? 410 : 200);
     await keep();
     await until(async () => (await standing())['status'] === 'disabled');
+    // Both brokers have read the file each time, and begin the next test with what it says.
+    const rereadings = scene.rereadings(2);
     const [first, second] = scene.entries();
     write({ ...first, url: `${scene.ops.url}/anew` }, second);
     await until(() => scene.ops.told.at(-1)?.path === '/events/anew');
-    write(first, second);
     await until(async () => (await standing())['status'] === 'ok');
+    await eventually(() => scene.rereadings(2) === rereadings + 2);
+    write(first, second);
+    await eventually(() => scene.rereadings(2) === rereadings + 4);
   });
 
   it('follows no redirect, and comes back no sooner than it was asked to', async () => {
