@@ -178,8 +178,9 @@ export const OUTSIDE_SQL = {
   lockById: { text: `select ${columns('c')} from connections c where c.id = $1 for update` },
 
   /**
-   * Revokes, and erases what was sealed in the same statement. The version and the expiry stay, for the trail. $2 why, $3
-   * what the provider was told of it so far.
+   * Revokes, and erases what was sealed in the same statement. The version and the expiry stay, for the trail. What time would
+   * have brought is over: should the same token come again, it is reminded of anew. $2 why, $3 what the provider was told of it
+   * so far.
    */
   revoke: {
     text: `with kept as (
@@ -189,7 +190,8 @@ export const OUTSIDE_SQL = {
                grant_version = c.grant_version + 1, lease_epoch = c.lease_epoch + 1, lease_owner = null, lease_until = null,
                updated_at = broker_now()
              where c.id = $1 and c.status <> 'revoked'
-             returning ${columns('c')})
+             returning ${columns('c')}),
+           over as (delete from outbox_reminders r using kept where r.connection_id = kept.id)
            ${tellReplicas('kept')}`,
     tells: 'connections',
   },

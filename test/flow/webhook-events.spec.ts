@@ -23,6 +23,9 @@ describe('others are told, once a transition,', () => {
   const refusing = (provider: string, fault: Json): Promise<unknown> =>
     world.simulator.fault({ provider, operation: 'renew', ...fault });
 
+  const inDays = (days: number): string =>
+    new Date(world.clock.now().getTime() + days * DAY_S * 1_000).toISOString();
+
   async function keepPortal(companyId: string, body: Json = {}): Promise<Json> {
     const { token } = await world.simulator.makePortalToken();
     const answer = await call('PUT', `/connections/portal/companies/${companyId}`, {
@@ -167,8 +170,6 @@ describe('others are told, once a transition,', () => {
   });
 
   it('of a token that nobody renews a week before its end, and of the end', async () => {
-    const inDays = (days: number): string =>
-      new Date(world.clock.now().getTime() + days * DAY_S * 1_000).toISOString();
     const long = await keepPortal(next(), { expires_at: inDays(60) });
     const short = await keepPortal(next(), { expires_at: inDays(5) });
     await world.advance(3.9 * DAY_S);
@@ -194,6 +195,23 @@ describe('others are told, once a transition,', () => {
     await world.advance(0.2 * DAY_S);
     await remind();
     expect(await toldOf(long['id'])).toEqual(told);
+  });
+
+  it('of the end of a token that was revoked and is kept again, as of any other', async () => {
+    const { token } = await world.simulator.makePortalToken();
+    const given = { token: `test-secret-${token}`, expires_at: inDays(60) };
+    const companyId = next();
+    const { id } = await keepPortal(companyId, given);
+    await world.advance(54 * DAY_S);
+    await remind();
+    await call('DELETE', `/connections/${String(id)}`);
+    await keepPortal(companyId, given);
+    const told = ['connection.created', 'connection.expiring', 'connection.revoked', 'connection.replaced'];
+    expect(await toldOf(id)).toEqual(told);
+    await world.advance(5 * DAY_S);
+    await remind();
+    await remind();
+    expect(await toldOf(id)).toEqual([...told, 'connection.expiring']);
   });
 
   it('of a secret that is to be replaced, two weeks before, and anew of the one that took its place', async () => {
