@@ -16,7 +16,7 @@ import { DEADLINE_SQL } from './deadline.sql.js';
 import { OUTSIDE_SQL } from './outside-change.sql.js';
 import { countMove } from './kept-row.js';
 import { adoptRow } from './adopt-row.js';
-import { toldOfAdoption, toldOfResumption } from './connection-events.js';
+import { toldOfAdoption } from './connection-events.js';
 import { changeOf, changeOfProvider } from './connection-trail.js';
 import type { AdoptedGrant, NotAdopted } from './kept-grant.js';
 import { readable } from './readable.sql.js';
@@ -96,7 +96,7 @@ export class ConnectionStore {
       }
       const connection = await adoptRow(run, row.id, grant);
       await this.audit.write(run, changeOf(connection, actor, inserted.length > 0 ? 'created' : 'replaced'));
-      const told = toldOfAdoption(connection, row.status, inserted.length > 0);
+      const told = toldOfAdoption(connection, row, inserted.length > 0);
       await this.#tellAdopted(run, connection, told);
       return { connection, created: inserted.length > 0, grant, former: row.status, told };
     });
@@ -167,8 +167,7 @@ export class ConnectionStore {
 
   /** Undefined where it was not paused. */
   async resume(id: string, actor: Actor): Promise<Connection | undefined> {
-    const traceOf = (row: Connection): AuditEvent => changeOf(row, actor, 'resumed');
-    const [row] = await this.#change(OUTSIDE_SQL.resume, [id], traceOf, toldOfResumption);
+    const [row] = await this.#change(OUTSIDE_SQL.resume, [id], (now) => changeOf(now, actor, 'resumed'));
     if (row) countMove(this.metrics, row, 'paused');
     return row;
   }

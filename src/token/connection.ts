@@ -95,6 +95,16 @@ export function isReported(connection: Pick<Connection, 'tokenVersion' | 'report
   return connection.tokenVersion > 0 && connection.reportedVersion === connection.tokenVersion;
 }
 
+/**
+ * True where others have been told of trouble that is not over. A pause neither ends it nor hides it: what the connection was
+ * suspected of stays in its row meanwhile. In SQL: `inTrouble`.
+ */
+export function isInTrouble(connection: Connection): boolean {
+  const { status, refusals, sealedGrant } = connection;
+  if (status === 'suspect' || status === 'reauthorization_required') return true;
+  return status === 'paused' && (refusals > 0 || (sealedGrant === null && isReported(connection)));
+}
+
 /** Where a sealed column of this row lies. */
 export function placeOf(
   row: Pick<Connection, 'id' | 'provider' | 'companyId'>,

@@ -33,7 +33,7 @@ const MANY = `given as materialized (
 
 /** Never waits for a row that somebody else has locked: so it can neither hold up the others, nor deadlock with another batch. */
 const FORMER_UNLOCKED = `former as (
-  select id, status, token_version, expires_at, rotate_by from connections where id = any($1::uuid[]) for update skip locked)`;
+  select id, status, refusals, token_version, expires_at, rotate_by from connections where id = any($1::uuid[]) for update skip locked)`;
 
 const EXPIRES_AT = `broker_now() - ${seconds('given.age_s')} + ${seconds('given.lifetime_s')}`;
 

@@ -29,7 +29,7 @@ export interface KeptRow extends Written {
 
 /** Locks the row as it is found: $1. */
 export const FORMER = `former as (
-  select id, status, token_version, expires_at, rotate_by from connections where id = $1 for update)`;
+  select id, status, refusals, token_version, expires_at, rotate_by from connections where id = $1 for update)`;
 
 export const KEPT_COLUMNS = `c.id, c.provider, c.status, c.token_version as "tokenVersion",
   former.status as "formerStatus", former.token_version as "formerVersion",
@@ -75,22 +75,28 @@ const TOLD: ToldColumns = {
   rotateBy: 'former.rotate_by',
 };
 
+/** `isInTrouble` of a row that is renewed; those that nothing renews are kept under no lease. */
+const inTrouble = (row: string): string =>
+  `(${row}.status in ('suspect', 'reauthorization_required') or (${row}.status = 'paused' and ${row}.refusals > 0))`;
+
 /** What others are told of a token that was kept: nothing, but where somebody had been told that there might be none. */
 export const tellRecovery = (expiresAt: string): string =>
   tellOf(
     `kept join former on former.id = kept.id join given on given.id = kept.id
-     where kept.status = 'active' and kept."formerStatus" in ('suspect', 'reauthorization_required')`,
+     where ${inTrouble('former')}`,
     `'connection.recovered'`,
     { ...TOLD, expiresAt },
   );
 
-/** What others are told of a failure: that of the grant, once. */
-export const TELL_FAILURE = tellOf(
-  `kept join former on former.id = kept.id
-   where kept.status in ('suspect', 'reauthorization_required') and kept.status <> kept."formerStatus"`,
-  `case kept.status when 'suspect' then 'connection.suspect' else 'connection.reauthorization_required' end`,
-  TOLD,
-);
+/** What others are told of a failure: that of the grant, once. `status` is what it leaves, were the row not paused meanwhile. */
+export const tellFailure = (status: string): string =>
+  tellOf(
+    `kept join former on former.id = kept.id
+     where (${status} = 'suspect' and not ${inTrouble('former')})
+       or (${status} = 'reauthorization_required' and former.status <> 'reauthorization_required')`,
+    `case ${status} when 'suspect' then 'connection.suspect' else 'connection.reauthorization_required' end`,
+    TOLD,
+  );
 
 /** What TRACE_RENEWAL and TRACE_FAILURE have written; undefined where nothing. */
 export function tracedBy(row: KeptRow, outcome: 'allowed' | 'failed'): AuditRow | undefined {

@@ -1,5 +1,5 @@
 import { columns, seconds, tellReplicas } from './connection-row.sql.js';
-import { FORMER, KEPT_COLUMNS, TELL_FAILURE, TRACE_FAILURE } from './kept-row.js';
+import { FORMER, KEPT_COLUMNS, tellFailure, TRACE_FAILURE } from './kept-row.js';
 import { ASKED, room, ROOM_COLUMNS, take } from './pace.sql.js';
 
 /** What a claim writes. Should nobody come back, the lease's end is also when the schedule looks at the row again. */
@@ -164,7 +164,7 @@ export const LEASE_SQL = {
                and c.token_version = $11 and c.grant_version = $12
              returning ${KEPT_COLUMNS}),
            ${TRACE_FAILURE},
-           ${TELL_FAILURE}
+           ${tellFailure('$3')}
            ${tellReplicas('kept')}`,
     tells: 'connections',
   },
