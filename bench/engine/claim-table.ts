@@ -45,12 +45,6 @@ export class ClaimTable {
     await this.#settle();
   }
 
-  /** Renewed a while ago, each due at its own time from 20 minutes on. */
-  async makeNoneDue(): Promise<void> {
-    this.#isBacklog = false;
-    await this.#change(CLAIM_SQL.makeNoneDue);
-  }
-
   /** As after an outage: everything is due, half of it has expired. */
   async makeAllDue(): Promise<void> {
     this.#isBacklog = true;

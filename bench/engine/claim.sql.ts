@@ -9,13 +9,16 @@ const CHUNK = `id in (select ${idOf('i')} from generate_series($1::integer, $2::
 
 /** Statements by which the tables of the claims are filled and kept as a situation wants them. */
 export const CLAIM_SQL = {
-  /** $1 provider, $2 first and $3 last company. Sealed columns are as long as those of a password grant and a short token. */
+  /**
+   * $1 provider, $2 first and $3 last company. Sealed columns are as long as those of a password grant and a short token. Tokens
+   * of a day, none of which becomes due before ten million of them are written and looked at.
+   */
   fill: {
     text: `insert into connections (id, provider, company_id, status, sealed_grant, token_version, sealed_token, token_type,
              token_fingerprint, issued_at, expires_at, renewed_lifetime_s, renew_at, last_renewed_at)
            select ${idOf('i')}, $1, i, 'active', ${bytes(128, 'g')}, 1, ${bytes(112, 't')}, 'Bearer',
-             left(md5(i || 'f'), 24), broker_now(), broker_now() + interval '1 hour', 3600,
-             broker_now() + (20 + 40 * random()) * interval '1 minute', broker_now()
+             left(md5(i || 'f'), 24), broker_now(), broker_now() + (18 + 6 * random()) * interval '1 hour', 86400,
+             broker_now() + (10 + 6 * random()) * interval '1 hour', broker_now()
            from generate_series($2::integer, $3::integer) i`,
   },
 
@@ -25,17 +28,10 @@ export const CLAIM_SQL = {
            on conflict (provider) do update set call_window = excluded.call_window`,
   },
 
-  /** $1 first and $2 last company. */
-  makeNoneDue: {
-    text: `update connections set renew_at = broker_now() + (20 + 20 * random()) * interval '1 minute',
-             expires_at = broker_now() + (45 + 15 * random()) * interval '1 minute'
-           where ${CHUNK}`,
-  },
-
   /** $1 first and $2 last company. What is claimed and given back lies behind all of these, and is due, too. */
   makeAllDue: {
-    text: `update connections set renew_at = broker_now() - random() * interval '2 hours',
-             expires_at = broker_now() + (random() - 0.5) * interval '2 hours'
+    text: `update connections set renew_at = broker_now() - random() * interval '20 hours',
+             expires_at = broker_now() + (random() - 0.5) * interval '20 hours'
            where ${CHUNK}`,
   },
 
@@ -53,8 +49,8 @@ export const CLAIM_SQL = {
   /** $1 ids, $2 whether they are due again at once. */
   giveBack: {
     text: `update connections set lease_owner = null, lease_until = null, attempts = 0, token_version = token_version + 1,
-             issued_at = broker_now(), expires_at = broker_now() + interval '1 hour' + random() * interval '1 second',
-             renew_at = broker_now() + case when $2 then interval '0' else (36 + 12 * random()) * interval '1 minute' end,
+             issued_at = broker_now(), expires_at = broker_now() + interval '24 hours' + random() * interval '1 second',
+             renew_at = broker_now() + case when $2 then interval '0' else (14 + 5 * random()) * interval '1 hour' end,
              last_renewed_at = broker_now()
            where id = any($1::uuid[])`,
   },
