@@ -66,11 +66,9 @@ export class AuditBuffer {
   }
 
   /** All that was never written, and of what counts on what is due; `isLast`: all of that, too. */
-  pending(isLast: boolean): Pending[] {
+  due(isLast: boolean): BufferedEvent[] {
     const due = isLast ? Infinity : this.clock.monotonic() - COUNT_EVERY_MS;
-    return [...this.#waiting]
-      .filter(({ writtenAt, isOver }) => isOver || writtenAt <= due)
-      .map((buffered) => ({ buffered, row: buffered.row }));
+    return [...this.#waiting].filter(({ writtenAt, isOver }) => isOver || writtenAt <= due);
   }
 
   /** These are written, as they were. */

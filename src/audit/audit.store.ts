@@ -50,33 +50,30 @@ export class AuditStore {
 
 type Writable = AuditEvent & Pick<AuditRow, 'id'> & Partial<AuditRow>;
 
-function valuesOf(rows: readonly Writable[]): unknown[][] {
-  const values = rows.map((row) => {
-    const { actor, connectionId, tokenVersion, tokenFingerprint, tokenExpiresAt } = row;
-    const when = [row.id, textOf(row.at), textOf(row.lastAt), row.count ?? 1];
-    const what = [actor.id, row.action, row.outcome, row.resource];
-    const which = [
-      connectionId ?? null,
-      tokenVersion ?? null,
-      tokenFingerprint ?? null,
-      textOf(tokenExpiresAt),
-    ];
-    return [
-      ...when,
-      ...what,
-      ...which,
-      addressOf(actor.sourceIp),
-      actor.keyId,
-      actor.requestId,
-      row.reason ?? null,
-    ];
-  });
-  return (values[0] ?? []).map((_, column) => values.map((row) => row[column]));
-}
-
-/** The driver takes ten times as long to write a Date. */
-function textOf(time: Date | null | undefined): string | null {
-  return time?.toISOString() ?? null;
+/** As JSON, which is written in half of the time that the driver takes for arrays of columns. */
+function valuesOf(rows: readonly Writable[]): [string] {
+  return [
+    JSON.stringify(
+      rows.map((row) => ({
+        id: row.id,
+        at: row.at?.getTime(),
+        last_at: row.lastAt?.getTime(),
+        count: row.count ?? 1,
+        actor: row.actor.id,
+        action: row.action,
+        outcome: row.outcome,
+        resource: row.resource,
+        connection_id: row.connectionId,
+        token_version: row.tokenVersion,
+        token_fingerprint: row.tokenFingerprint,
+        token_expires_at: row.tokenExpiresAt?.getTime(),
+        source_ip: addressOf(row.actor.sourceIp),
+        key_id: row.actor.keyId,
+        request_id: row.actor.requestId,
+        reason: row.reason,
+      })),
+    ),
+  ];
 }
 
 /** A proxy that is trusted may pass on what is no address; an event is not to be lost by that. */

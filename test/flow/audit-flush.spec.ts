@@ -210,7 +210,7 @@ describe('reads', () => {
       const buffer = new AuditBuffer(world.clock, new BufferBound(), new AuditLines(settings), new Metrics());
       for (const each of [event, nextTo(changes), event, nextTo(changes)]) buffer.note(each);
       buffer.note(nextTo({ actor: { ...actor, requestId: '2' } }));
-      expect(buffer.pending(true).map(({ row }) => row.count)).toEqual([3, 2]);
+      expect(buffer.due(true).map(({ count }) => count)).toEqual([3, 2]);
     },
   );
 });
