@@ -4,17 +4,11 @@ import type { ConnectionStatus } from '../src/token/connection.js';
 export type { AuditAnswer, FoundEvent, ExposedToken } from '../src/audit/audit-answer.js';
 export type { ClientAnswer } from '../src/clients/client-answer.js';
 export type { ConsoleSessionAnswer, SessionProvider } from '../src/console/session-answer.js';
+export type { DataKeyAnswer as KeyAnswer, DataKeysAnswer as KeysAnswer } from '../src/keys/key-answer.js';
 export type { OverviewAnswer } from '../src/console/overview-answer.js';
 export type { ConnectionAnswer, RevocationAnswer } from '../src/token/connection-answer.js';
 export type { ProviderAnswer } from '../src/token/provider-answer.js';
 export type { ConnectionStatus };
-
-export interface KeyAnswer {
-  readonly id: string;
-  readonly state: 'active' | 'retiring' | 'retired';
-  readonly created_at: string;
-  readonly rows: number;
-}
 
 export interface LinkAnswer {
   readonly url: string;

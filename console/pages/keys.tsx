@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
-import type { KeyAnswer } from '../answers.js';
+import type { KeysAnswer } from '../answers.js';
 import { call } from '../api.js';
 import { useLive } from '../live.js';
 import { Ask } from '../parts/ask.js';
@@ -12,7 +12,7 @@ const LOOK_MS = 3_000;
 
 /** The keys that seal what the broker holds: which, and how far a rotation has come. No key is ever here. */
 export function KeysPage(): JSX.Element {
-  const { value, refusal, look } = useLive<{ items: readonly KeyAnswer[] }>('/v1/keys', LOOK_MS);
+  const { value, refusal, look } = useLive<KeysAnswer>('/v1/keys', LOOK_MS);
   const [isAsking, setAsking] = useState(false);
   if (refusal?.status === 404)
     return (
@@ -30,7 +30,7 @@ export function KeysPage(): JSX.Element {
         </button>
       </div>
       <Stale refusal={refusal} />
-      {value && <Progress items={value.items} />}
+      {value && <Progress rotation={value.rotation} />}
       {value && (
         <div class="scroll" tabIndex={0} role="group" aria-label="Keys">
           <table>
@@ -56,7 +56,7 @@ export function KeysPage(): JSX.Element {
                   <td>
                     <When at={key.created_at} />
                   </td>
-                  <td class="count">{number(key.rows)}</td>
+                  <td class="count">{key.rows === null ? 'not counted yet' : number(key.rows)}</td>
                 </tr>
               ))}
             </tbody>
@@ -84,18 +84,21 @@ export function KeysPage(): JSX.Element {
   );
 }
 
-function Progress({ items }: { items: readonly KeyAnswer[] }): JSX.Element | null {
-  const sum = (state: KeyAnswer['state']): number =>
-    items.filter((key) => key.state === state).reduce((all, { rows }) => all + rows, 0);
-  const left = sum('retiring') + sum('retired');
-  const all = left + sum('active');
-  if (left === 0) return <p class="faint">Everything is sealed by keys that are in use.</p>;
+function Progress({
+  rotation: { rows_left: left, rows: all, trouble },
+}: Pick<KeysAnswer, 'rotation'>): JSX.Element {
   return (
-    <p class="progress">
-      <label>
-        {number(left)} of {number(all)} rows are still sealed by a former key.
-        <progress max={all} value={all - left} />
-      </label>
-    </p>
+    <>
+      {left === 0 && <p class="faint">Everything is sealed by keys that are in use.</p>}
+      {left !== null && all !== null && left > 0 && (
+        <p class="progress">
+          <label>
+            {number(left)} of {number(all)} rows are still sealed by a former key.
+            <progress max={all} value={all - left} />
+          </label>
+        </p>
+      )}
+      {trouble !== null && <p class="advice">{trouble}</p>}
+    </>
   );
 }

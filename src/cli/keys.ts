@@ -1,9 +1,13 @@
 import type { Command } from 'commander';
+import type { KeysStatus } from '../vault/data-keys.js';
 import { runCommand } from './command.js';
 import { withKeys } from './open-keys.js';
 import { watchRotation } from './rotation-progress.js';
 
 const FAILURE = 'the keys could not be worked on';
+
+/** Here somebody waits for a count until it ends. Milliseconds. */
+const COUNT_PATIENCE_MS = 900_000;
 
 /** `keys status | rotate | wait | rewrap | destroy`: what the API offers to callers, for whoever has the database and the keys. */
 export function define(command: Command): void {
@@ -18,16 +22,21 @@ export function define(command: Command): void {
     .action(({ json }: { json?: boolean }) =>
       runCommand(FAILURE, () =>
         withKeys(async ({ keys }) => {
-          const { keys: items, rows, wrappedBy } = await keys.status();
-          if (json)
-            return `${JSON.stringify({ keys: items, rows, wrapped_by: Object.fromEntries(wrappedBy) })}\n`;
+          const status = await keys.status(COUNT_PATIENCE_MS);
+          if (json) return `${JSON.stringify(shown(status))}\n`;
+          const { keys: items, wrappedBy, whyNotCounted } = status;
           const lines = items.map(({ id, state, createdAt, rows: sealed, kekId }) =>
-            [id, state.padEnd(8), createdAt.toISOString(), `${sealed} rows`, `wrapped by ${kekId}`].join(
-              '  ',
-            ),
+            [
+              id,
+              state.padEnd(8),
+              createdAt.toISOString(),
+              `${sealed ?? '?'} rows`,
+              `wrapped by ${kekId}`,
+            ].join('  '),
           );
           const wrapping = [...wrappedBy].map(([id, count]) => `${id} wraps ${count} data keys`);
-          return [...lines, ...wrapping, ''].join('\n');
+          const trouble = whyNotCounted === null ? [] : [whyNotCounted];
+          return [...lines, ...wrapping, ...trouble, ''].join('\n');
         }),
       ),
     );
@@ -73,4 +82,9 @@ export function define(command: Command): void {
         }),
       ),
     );
+}
+
+function shown({ keys, rows, countedAt, wrappedBy, whyNotCounted }: KeysStatus): object {
+  const wrapped_by = Object.fromEntries(wrappedBy);
+  return { keys, rows, counted_at: countedAt, wrapped_by, trouble: whyNotCounted };
 }

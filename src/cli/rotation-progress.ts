@@ -22,15 +22,19 @@ export async function watchRotation(keys: Pick<DataKeys, 'status'>): Promise<str
   let before = Infinity;
   try {
     for (;;) {
-      const { all, left } = (await keys.status()).rows;
-      bar.setTotal(all);
-      bar.update(all - left);
-      if (left === 0) return `all ${all} rows are sealed by the newest key\n`;
-      if (left < before) movedAt = performance.now();
-      before = left;
+      const { rows, whyNotCounted } = await keys.status();
+      if (rows) {
+        bar.setTotal(rows.all);
+        bar.update(rows.all - rows.left);
+        // A count from before something failed does not say that all is done.
+        if (rows.left === 0 && whyNotCounted === null)
+          return `all ${rows.all} rows are sealed by the newest key\n`;
+        if (rows.left < before) movedAt = performance.now();
+        before = rows.left;
+      }
       if (performance.now() - movedAt > STILL_MS) {
         process.stderr.write(
-          '\ntoken-broker: nothing moves: the replicas do this, and none seems to be running\n',
+          `\ntoken-broker: nothing moves: ${whyNotCounted ?? 'the replicas do this; GET /v1/keys at each says what is in its way, and no replica may be running'}\n`,
         );
         movedAt = performance.now();
       }

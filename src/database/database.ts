@@ -14,6 +14,8 @@ export interface Statement {
   readonly text: string;
   /** The rows that it returns have changed, and the other replicas are told so on this channel. */
   readonly tells?: Channel;
+  /** Milliseconds for which it may go on, instead of those of all others; its transaction has told the server so, too. */
+  readonly atMostMs?: number;
 }
 
 /** The pool for what the public listener causes; null where that listener is off. */
@@ -158,8 +160,9 @@ export class Database {
     ];
   }
 
-  #query({ name, text }: Statement, values: Values): QueryConfig {
-    return { ...(name !== undefined && this.#named ? { name } : {}), text, values: [...values] };
+  #query({ name, text, atMostMs }: Statement, values: Values): QueryConfig {
+    const patience = atMostMs === undefined ? {} : { query_timeout: atMostMs };
+    return { ...(name !== undefined && this.#named ? { name } : {}), ...patience, text, values: [...values] };
   }
 
   get #pool(): Pool {
@@ -183,9 +186,12 @@ export class Database {
       this.#wasCut = true;
       for (const callback of this.#onCut) outOfPublicLane(callback);
     }
-    return new Problem('store_unavailable', 'The database cannot be reached; try again shortly.', {
+    const problem = new Problem('store_unavailable', 'The database cannot be reached; try again shortly.', {
       retry_after: RETRY_AFTER_S,
     });
+    // Its code alone: what the server says may quote a row.
+    problem.cause = (error as { code?: unknown }).code;
+    return problem;
   }
 }
 

@@ -1,5 +1,5 @@
 import type { DataKeyStatus, KeysStatus } from '../vault/data-keys.js';
-import { Field, list, oneOf, text, time, uuid, whole } from '../shared/schema.js';
+import { Field, list, nullable, oneOf, text, time, uuid, whole } from '../shared/schema.js';
 
 /** A data key, as an answer shows it: never a byte of it. */
 export class DataKeyAnswer {
@@ -10,7 +10,11 @@ export class DataKeyAnswer {
   )
   readonly state!: DataKeyStatus['state'];
   @Field(time()) readonly created_at!: string;
-  @Field(whole(1_200), 'Of which something is sealed by it, as counted a moment ago.') readonly rows!: number;
+  @Field(
+    nullable(whole(1_200)),
+    'Of which something is sealed by it; null where nobody could count them yet.',
+  )
+  readonly rows!: number | null;
   @Field(text('k1'), 'The id of the key in ENCRYPTION_KEYS that wraps it.') readonly wrapped_by!: string;
 }
 
@@ -21,8 +25,18 @@ class KeyEncryptionKeyAnswer {
 }
 
 class KeyRotationAnswer {
-  @Field(whole(300_000), 'Rows that an older key has sealed.') readonly rows_left!: number;
-  @Field(whole(1_000_000), 'Rows of which anything is sealed.') readonly rows!: number;
+  @Field(
+    nullable(whole(300_000)),
+    'Rows that an older key has sealed; null where nobody could count them yet.',
+  )
+  readonly rows_left!: number | null;
+  @Field(nullable(whole(1_000_000)), 'Rows of which anything is sealed.') readonly rows!: number | null;
+  @Field(nullable(time()), 'Millions of rows are counted seldom.') readonly counted_at!: string | null;
+  @Field(
+    nullable(text('counting what is sealed by which key: the database cannot be used (53300)'), true),
+    'Why the replica that answers seals nothing anew, or cannot count; null where it can.',
+  )
+  readonly trouble!: string | null;
 }
 
 /** The data keys, the newest first, and how far they have been rotated. */
@@ -44,11 +58,18 @@ export function answerKey({ id, state, createdAt, rows, kekId }: DataKeyStatus):
   return { id, state, created_at: createdAt.toISOString(), rows, wrapped_by: kekId };
 }
 
-export function answerKeys({ keys, rows, wrappedBy }: KeysStatus): DataKeysAnswer {
+/** @param why the replica seals nothing anew */
+export function answerKeys(status: KeysStatus, why: string | undefined): DataKeysAnswer {
+  const { keys, rows, countedAt, wrappedBy, whyNotCounted } = status;
   return {
     items: keys.map(answerKey),
     next_cursor: null,
-    rotation: { rows_left: rows.left, rows: rows.all },
+    rotation: {
+      rows_left: rows?.left ?? null,
+      rows: rows?.all ?? null,
+      counted_at: countedAt?.toISOString() ?? null,
+      trouble: why ?? whyNotCounted,
+    },
     key_encryption_keys: [...wrappedBy].map(([id, count]) => ({ id, data_keys: count })),
   };
 }

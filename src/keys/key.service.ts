@@ -5,6 +5,7 @@ import type { Actor } from '../shared/actor.js';
 import { EVERYTHING } from '../shared/permission.js';
 import { Problem } from '../shared/problem.js';
 import { DataKeys, type Note } from '../vault/data-keys.js';
+import { Resealing } from '../vault/resealing.js';
 import {
   answerKey,
   answerKeys,
@@ -19,10 +20,11 @@ export class KeyService {
   constructor(
     private readonly keys: DataKeys,
     private readonly audit: AuditStore,
+    private readonly resealing: Resealing,
   ) {}
 
   async list(): Promise<DataKeysAnswer> {
-    return answerKeys(await this.keys.status());
+    return answerKeys(await this.keys.status(), this.resealing.why);
   }
 
   /** Throws Problem `key_service_unavailable`. */

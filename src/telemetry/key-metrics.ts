@@ -7,6 +7,7 @@ import { Metrics } from './metrics.js';
 export class KeyMetrics {
   readonly #sealedRows: Gauge<'state'>;
   readonly #resealed: Counter;
+  readonly #failing: Gauge;
   readonly #age: Gauge;
   readonly #locked: Gauge;
 
@@ -21,6 +22,11 @@ export class KeyMetrics {
     this.#resealed = new Counter({
       name: 'token_broker_rows_resealed_total',
       help: 'Rows that were sealed anew by the newest data key',
+      registers,
+    });
+    this.#failing = new Gauge({
+      name: 'token_broker_resealing_failing',
+      help: '1 while this replica fails to seal rows anew, or to count what is sealed by which key; its log says why',
       registers,
     });
     this.#age = new Gauge({
@@ -43,6 +49,14 @@ export class KeyMetrics {
   rowsCounted({ active, retiring }: { active: number; retiring: number }): void {
     this.#sealedRows.set({ state: 'active' }, active);
     this.#sealedRows.set({ state: 'retiring' }, retiring);
+  }
+
+  rowsUnknown(): void {
+    this.#sealedRows.reset();
+  }
+
+  resealingFails(isFailing: boolean): void {
+    this.#failing.set(isFailing ? 1 : 0);
   }
 
   rowsResealed(rows: number): void {

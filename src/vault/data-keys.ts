@@ -2,6 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import type { Run } from '../database/database.js';
 import { Problem } from '../shared/problem.js';
 import { DataKeyStore, type StoredDataKey, type WrappedDataKey } from './data-key.store.js';
+import { within } from '../shared/within.js';
 import { KeyCensus, rowsOf } from './key-census.js';
 import { KeyRing } from './key-ring.js';
 import { KeyServiceError } from './key-wrapping.js';
@@ -9,10 +10,11 @@ import { KeyServiceError } from './key-wrapping.js';
 /** A data key that seals, or has sealed, rows. */
 export interface DataKeyStatus {
   readonly id: string;
-  /** `active`: it seals what is new. `retiring`: rows are sealed by it still. `retired`: none is. */
+  /** `active`: it seals what is new. `retiring`: rows are sealed by it still, as far as is known. `retired`: none is. */
   readonly state: 'active' | 'retiring' | 'retired';
   readonly createdAt: Date;
-  readonly rows: number;
+  /** Null where they could not be counted yet. */
+  readonly rows: number | null;
   /** The key-encryption key that wraps it. */
   readonly kekId: string;
 }
@@ -20,8 +22,11 @@ export interface DataKeyStatus {
 export interface KeysStatus {
   /** The newest first. */
   readonly keys: readonly DataKeyStatus[];
-  /** Rows of which anything is sealed, and those of them that an older key has sealed. */
-  readonly rows: { readonly all: number; readonly left: number };
+  /** Rows of which anything is sealed, and those of them that an older key has sealed; null where they could not be counted yet. */
+  readonly rows: { readonly all: number; readonly left: number } | null;
+  readonly countedAt: Date | null;
+  /** Why they cannot be counted now; null where they can. */
+  readonly whyNotCounted: string | null;
   /** By key-encryption key, how many data keys of any purpose it wraps; 0 of one that is only configured here. */
   readonly wrappedBy: ReadonlyMap<string, number>;
 }
@@ -31,6 +36,9 @@ export type Note = (run: Run, reason: string) => Promise<void>;
 
 /** By then nobody writes any more what was sealed by it: replicas know its successor, and no lease of then is left. Seconds. */
 const DESTROY_AFTER_S = 300;
+
+/** Whoever asks how it stands waits for a count of very many rows no longer. Milliseconds. */
+const PATIENCE_MS = 5_000;
 
 /** What operators do with keys. */
 @Injectable()
@@ -43,18 +51,24 @@ export class DataKeys {
     private readonly census: KeyCensus,
   ) {}
 
-  async status(): Promise<KeysStatus> {
-    const [stored, counted] = [await this.store.list(), await this.census.lately()];
+  /** @param patienceMs how long to wait for a count; then the last one stands */
+  async status(patienceMs = PATIENCE_MS): Promise<KeysStatus> {
+    const stored = await this.store.list();
+    const census = (await within(this.census.lately(), patienceMs)) ?? this.census.last;
+    const rowsBy = (ids: readonly string[]): number | null =>
+      census ? rowsOf(census.counted, new Set(ids)) : null;
     const wrappedBy = new Map(this.ring.kekIds.map((id) => [id, 0]));
     for (const { kekId } of stored) wrappedBy.set(kekId, (wrappedBy.get(kekId) ?? 0) + 1);
     const keys = sealing(stored).map((key, index): DataKeyStatus => {
-      const rows = rowsOf(counted, new Set([key.id]));
-      const state = index === 0 ? 'active' : rows > 0 ? 'retiring' : 'retired';
+      const rows = rowsBy([key.id]);
+      const state = index === 0 ? 'active' : rows === 0 ? 'retired' : 'retiring';
       return { id: key.id, state, createdAt: key.createdAt, rows, kekId: key.kekId };
     });
-    const older = new Set(keys.slice(1).map(({ id }) => id));
-    const all = rowsOf(counted, new Set(keys.map(({ id }) => id)));
-    return { keys, rows: { all, left: rowsOf(counted, older) }, wrappedBy };
+    const ids = keys.map(({ id }) => id);
+    const [all, left] = [rowsBy(ids), rowsBy(ids.slice(1))];
+    const rows = all !== null && left !== null ? { all, left } : null;
+    const countedAt = census?.at ?? null;
+    return { keys, rows, countedAt, wrappedBy, whyNotCounted: this.census.why ?? null };
   }
 
   /** A new data key, which every replica seals with from now on; its id. Throws Problem `key_service_unavailable`. */

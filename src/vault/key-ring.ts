@@ -20,6 +20,7 @@ const FORGET_AFTER_MS = 900_000;
 /** A data key, unwrapped. */
 export interface DataKey {
   readonly id: string;
+  readonly purpose: KeyPurpose;
   readonly key: KeyObject;
 }
 
@@ -113,6 +114,11 @@ export class KeyRing implements OnModuleInit {
     return this.#keys.get(latin1Of(id));
   }
 
+  /** The keys that seal, or have sealed, rows, as far as they are open here. */
+  get sealing(): DataKey[] {
+    return [...this.#keys.values()].filter(({ purpose }) => purpose === 'seal');
+  }
+
   /** True once the keys are there. */
   get isLoaded(): boolean {
     return this.#newest.size === PURPOSES.length;
@@ -190,7 +196,8 @@ export class KeyRing implements OnModuleInit {
   async #unlock(stored: StoredDataKey): Promise<void> {
     const id = latin1Of(stored.id);
     if (this.#keys.has(id)) return;
-    this.#keys.set(id, { id: stored.id, key: createSecretKey(await this.#unwrap(stored)) });
+    const key = createSecretKey(await this.#unwrap(stored));
+    this.#keys.set(id, { id: stored.id, purpose: stored.purpose, key });
   }
 
   #arrange(stored: readonly StoredDataKey[], locked: readonly LockedKey[]): void {

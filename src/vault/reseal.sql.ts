@@ -1,23 +1,52 @@
 import type { Statement } from '../database/database.js';
 import { keyColumnOf, type SealedTable } from './sealed-tables.js';
 
-/** Rows of `table` that are sealed by just these keys. $1 ids to leave out, $2 how many, $3 how many to pass over; then the keys. */
-export function pickStatement(
-  { name, columns, versions }: SealedTable,
-  keys: readonly (string | null)[],
-): Statement {
-  const conditions = columns.map((column, index) =>
-    keys[index] === null ? `${keyColumnOf(column)} is null` : `${keyColumnOf(column)} = $${index + 4}::uuid`,
-  );
-  // A parameter that is in no condition still has to have a type.
-  const unused = keys.flatMap((key, index) => (key === null ? [`$${index + 4}::uuid is null`] : []));
+/** Rows of one table that are sealed by the same keys: one key a sealed column, null where nothing lies there. */
+export interface Alike {
+  readonly table: SealedTable;
+  readonly keys: readonly (string | null)[];
+}
+
+/**
+ * Rows that are sealed by just these keys, found by the index, whatever statistics say: an equality would let it read through the
+ * whole table for a key that has sealed nearly everything until a moment ago. $1 ids to leave out.
+ */
+function foundBy({ table: { name, columns }, keys }: Alike, place: () => string): string {
+  const conditions = columns.map((column, index) => {
+    const at = keys[index] === null ? undefined : place();
+    return at ? `${keyColumnOf(column)} between ${at} and ${at}` : `${keyColumnOf(column)} is null`;
+  });
+  return `from ${name} where ${conditions.join(' and ')} and id <> all ($1::uuid[])
+          order by ${columns.map(keyColumnOf).join(', ')}`;
+}
+
+/** How statements name the keys that they are given, from $`first` on. */
+function placesFrom(first: number): () => string {
+  let next = first;
+  return () => `$${next++}::uuid`;
+}
+
+/** Which of these kinds of rows there are, by their place: one step down an index each, however many rows that are. Then the keys. */
+export function thereStatement(kinds: readonly Alike[]): Statement {
+  const place = placesFrom(2);
+  const looks = kinds.map((kind, index) => `(select ${index} as at ${foundBy(kind, place)} limit 1)`);
+  return { text: looks.join(' union all ') };
+}
+
+/** Rows of this kind. $1 ids to leave out, $2 how many, $3 how many to pass over; then the keys. */
+export function pickStatement(kind: Alike): Statement {
+  const { columns, versions } = kind.table;
   return {
     text: `select id, provider, company_id as "companyId",
              array[${columns.join(', ')}] as sealed,
              array[${versions.join(', ')}]::integer[] as versions
-           from ${name} where ${[...conditions, ...unused].join(' and ')} and id <> all ($1::uuid[])
-           limit $2 offset $3`,
+           ${foundBy(kind, placesFrom(4))} limit $2 offset $3`,
   };
+}
+
+/** The keys as those statements take them. */
+export function keysOf(kinds: readonly Alike[]): string[] {
+  return kinds.flatMap(({ keys }) => keys.filter((key) => key !== null));
 }
 
 /**

@@ -10,20 +10,21 @@ import { Interval } from '@nestjs/schedule';
 import { SETTINGS } from '../config/config.module.js';
 import type { Settings } from '../config/settings.js';
 import { Notifications } from '../database/notifications.js';
-import { Problem } from '../shared/problem.js';
-import type { SealedRows } from './key-census.js';
+import { Clock } from '../shared/clock.js';
+import { Failures } from './failures.js';
 import { KeyRing } from './key-ring.js';
+import type { Alike } from './reseal.sql.js';
 import { SealedWork } from './sealed-work.js';
 
 /** Whoever hears nothing of the others finds out after so long at the most. Milliseconds. */
 const LOOK_MS = 10_000;
-/** Looks at which what is left over is counted where nobody has said that there is anything. */
+/** Of so many looks one is for what is left over where nobody has said that there is anything. */
 const LEFT_OVER_EVERY = 6;
 /** Rows at a time: opening and sealing them takes less than 1 ms, for which nobody is served. */
 const MOST_AT_ONCE = 25;
 /** Of its time, a replica rests so many times as long as it works: where the database is slow, it is left to others. */
 const RESTS = 4;
-/** Replicas begin somewhere among so many, so that they seldom take the same. */
+/** Replicas begin somewhere among so many, so that they seldom take the same; from the front where there are fewer. */
 const SPREAD = 500;
 
 /**
@@ -33,12 +34,12 @@ const SPREAD = 500;
  */
 @Injectable()
 export class Resealing implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  readonly #logger = new Logger('Keys');
+  readonly #failures: Failures;
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
   #again = false;
   #looks = 0;
-  /** What was locked, or did not open, is looked at again soon. */
+  /** What was locked, or failed, is looked at again soon. */
   #isLeft = false;
 
   constructor(
@@ -46,7 +47,15 @@ export class Resealing implements OnApplicationBootstrap, BeforeApplicationShutd
     private readonly ring: KeyRing,
     private readonly work: SealedWork,
     private readonly notifications: Notifications,
-  ) {}
+    clock: Clock,
+  ) {
+    this.#failures = new Failures('sealing anew', new Logger('Keys'), clock);
+  }
+
+  /** Why nothing is sealed anew here; undefined where it is, or where there is nothing to do. */
+  get why(): string | undefined {
+    return this.#failures.why;
+  }
 
   onApplicationBootstrap(): void {
     const look = (): void => void this.look();
@@ -65,37 +74,41 @@ export class Resealing implements OnApplicationBootstrap, BeforeApplicationShutd
   @Interval(LOOK_MS)
   async tick(): Promise<void> {
     this.#looks += 1;
-    await this.look(this.#isLeft || this.#looks % LEFT_OVER_EVERY === 0);
+    await this.look(this.#isLeft || this.why !== undefined || this.#looks % LEFT_OVER_EVERY === 0);
   }
 
   /** Looks which keys there are, and at what is left to be sealed by the newest. One look at a time. */
-  async look(countAnyway = true): Promise<void> {
+  async look(lookAnyway = true): Promise<void> {
     const isStopped = this.#stop.signal.aborted;
     // What is running may take long, and a stop, too; a new key is used at once.
     if (isStopped || this.#running) await this.ring.refresh().catch(() => undefined);
     if (isStopped) return;
     if (this.#running) this.#again = true;
-    return (this.#running ??= this.#look(countAnyway).finally(() => (this.#running = undefined)));
+    return (this.#running ??= this.#look(lookAnyway).finally(() => (this.#running = undefined)));
   }
 
-  async #look(countAnyway: boolean): Promise<void> {
+  async #look(lookAnyway: boolean): Promise<void> {
     try {
       const before = this.ring.newest('seal').id;
       await this.ring.refresh();
-      this.work.tell();
-      if (!this.ring.hasOlder || (this.ring.newest('seal').id === before && !countAnyway)) return;
-      do {
-        this.#again = false;
-        while (!this.#stop.signal.aborted && (await this.#sealAll())) await this.ring.refresh();
-      } while (this.#again);
+      const isNew = this.ring.newest('seal').id !== before;
+      if (this.ring.hasOlder && (isNew || lookAnyway)) await this.#sealAll();
+      this.#failures.worked();
     } catch (error) {
-      // The next look goes on.
-      if (!(error instanceof Problem)) this.#logger.error(`sealing anew stopped: ${messageOf(error)}`);
+      // The next look goes on. A database that is away holds up nothing where there is nothing to do.
+      if (this.ring.hasOlder && !this.#stop.signal.aborted) this.#failures.failed(error);
     }
   }
 
+  async #sealAll(): Promise<void> {
+    do {
+      this.#again = false;
+      while (!this.#stop.signal.aborted && (await this.#sealOnce())) await this.ring.refresh();
+    } while (this.#again);
+  }
+
   /** True where it has moved something, so that there may be more. */
-  async #sealAll(): Promise<boolean> {
+  async #sealOnce(): Promise<boolean> {
     const newest = this.ring.newest('seal').id;
     const left = await this.work.left(newest);
     this.#isLeft = left.length > 0;
@@ -104,15 +117,16 @@ export class Resealing implements OnApplicationBootstrap, BeforeApplicationShutd
     return moved > 0;
   }
 
-  async #sealLike(like: SealedRows, newest: string): Promise<number> {
+  async #sealLike(like: Alike, newest: string): Promise<number> {
     const rate = this.settings.keyRotationRate;
     let moved = 0;
-    let offset = Math.floor(Math.random() * Math.min(SPREAD, like.rows / 2));
+    let offset = Math.floor(Math.random() * SPREAD);
     while (!this.#stop.signal.aborted && this.ring.newest('seal').id === newest) {
       const begunAt = performance.now();
       const picked = await this.work.pick(like, Math.min(MOST_AT_ONCE, rate), offset);
       const done = picked.length > 0 ? await this.work.reseal(like.table, picked) : 0;
       moved += done;
+      if (done > 0) this.#failures.worked();
       // What is locked, or was changed meanwhile, is for the next round.
       if (done === 0 && offset === 0) return moved;
       if (done < MOST_AT_ONCE) offset = 0;
@@ -126,8 +140,4 @@ export class Resealing implements OnApplicationBootstrap, BeforeApplicationShutd
     if (ms <= 0) return;
     await sleep(ms, undefined, { signal: this.#stop.signal, ref: false }).catch(() => undefined);
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : 'unknown error';
 }

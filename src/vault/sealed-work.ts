@@ -1,13 +1,12 @@
-import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { Database } from '../database/database.js';
+import { Clock } from '../shared/clock.js';
 import { Problem } from '../shared/problem.js';
 import type { Sealed } from '../shared/secret.js';
-import { within } from '../shared/within.js';
 import { KeyMetrics } from '../telemetry/key-metrics.js';
-import { KeyCensus, rowsOf, type SealedRows } from './key-census.js';
 import { KeyRing } from './key-ring.js';
-import { pickStatement, resealStatement } from './reseal.sql.js';
-import type { SealedTable } from './sealed-tables.js';
+import { keysOf, pickStatement, resealStatement, thereStatement, type Alike } from './reseal.sql.js';
+import { SEALED_TABLES, type SealedTable } from './sealed-tables.js';
 import { Vault, VaultError } from './vault.js';
 
 /** A row of a table in which something is sealed, in the order of its columns. */
@@ -19,51 +18,50 @@ export interface Row {
   readonly versions: readonly number[];
 }
 
-/** A scrape waits no longer for the database. Milliseconds. */
-const PATIENCE_MS = 1_000;
+/** A row that does not open is tried again so seldom: somebody may have mended it. Milliseconds. */
+const UNOPENED_MS = 3_600_000;
 
 /** Which rows there are to be sealed anew, and how that is done. */
 @Injectable()
-export class SealedWork implements OnModuleInit {
+export class SealedWork {
   readonly #logger = new Logger('Keys');
-  /** Rows that do not open, so that a person has to look; not tried again until the next start. */
-  readonly #unopened = new Set<string>();
+  /** Rows that do not open, so that a person has to look: since when, in monotonic milliseconds, they have been left alone. */
+  readonly #unopened = new Map<string, number>();
+  /** Those that a person was told of. */
+  readonly #told = new Set<string>();
 
   constructor(
     private readonly database: Database,
-    private readonly census: KeyCensus,
     private readonly ring: KeyRing,
     private readonly vault: Vault,
     private readonly metrics: KeyMetrics,
+    private readonly clock: Clock,
   ) {}
 
-  onModuleInit(): void {
-    this.metrics.lookUpBy(async () => {
-      if (!this.ring.hasOlder) return;
-      const counted = await within(
-        this.census.lately().catch(() => undefined),
-        PATIENCE_MS,
-      );
-      if (counted) this.#tellRows(counted, this.ring.newest('seal').id);
-    });
-  }
-
-  /** What there is to be told of the keys themselves. */
-  tell(): void {
-    this.metrics.keysSeen({ ageS: this.ring.ageS, locked: this.ring.locked.length });
-  }
-
-  /** Rows of which something is sealed by an older key that is known here; those whose key nobody knows are for a person. */
-  async left(newest: string): Promise<SealedRows[]> {
-    const counted = await this.census.count();
-    this.#tellRows(counted, newest);
-    return this.#older(counted, newest);
+  /**
+   * Kinds of rows of which something is sealed by an older key that is known here; those whose key nobody knows are for a person.
+   * They are looked for, and not counted, which takes long where they are many.
+   */
+  async left(newest: string): Promise<Alike[]> {
+    const known = [null, ...this.ring.sealing.map(({ id }) => id)];
+    const isOlder = (key: string | null): boolean => key !== null && key !== newest;
+    const kinds = SEALED_TABLES.flatMap((table) =>
+      combinations(known, table.columns.length)
+        .filter((keys) => keys.some(isOlder))
+        .map((keys) => ({ table, keys })),
+    );
+    if (kinds.length === 0) return [];
+    const there = await this.database.run<{ at: number }>(thereStatement(kinds), [
+      this.#leftAlone(),
+      ...keysOf(kinds),
+    ]);
+    return there.flatMap(({ at }) => kinds[at] ?? []);
   }
 
   /** Some of those, past the first `offset`. */
-  async pick({ table, keys }: SealedRows, atMost: number, offset: number): Promise<Row[]> {
-    const values = [[...this.#unopened], atMost, offset, ...keys];
-    return this.database.run<Row & Record<string, unknown>>(pickStatement(table, keys), values);
+  async pick(kind: Alike, atMost: number, offset: number): Promise<Row[]> {
+    const values = [this.#leftAlone(), atMost, offset, ...keysOf([kind])];
+    return this.database.run<Row & Record<string, unknown>>(pickStatement(kind), values);
   }
 
   /** How many of them are sealed by the newest key now. What does not open is told once. */
@@ -84,15 +82,10 @@ export class SealedWork implements OnModuleInit {
     return done.length;
   }
 
-  #older(counted: readonly SealedRows[], newest: string): SealedRows[] {
-    return counted.filter(({ keys }) =>
-      keys.some((key) => key !== null && key !== newest && this.ring.byId(key) !== undefined),
-    );
-  }
-
-  #tellRows(counted: readonly SealedRows[], newest: string): void {
-    const retiring = this.#older(counted, newest).reduce((sum, { rows }) => sum + rows, 0);
-    this.metrics.rowsCounted({ active: rowsOf(counted, new Set([newest])), retiring });
+  #leftAlone(): string[] {
+    const since = this.clock.monotonic() - UNOPENED_MS;
+    for (const [id, at] of this.#unopened) if (at <= since) this.#unopened.delete(id);
+    return [...this.#unopened.keys()];
   }
 
   /** Undefined where nothing of it could be sealed anew. */
@@ -109,11 +102,18 @@ export class SealedWork implements OnModuleInit {
         return anew;
       } catch (error) {
         if (!(error instanceof VaultError || error instanceof Problem)) throw error;
-        if (!this.#unopened.has(rowId)) this.#logger.error(`not sealed anew: ${error.message}`);
-        this.#unopened.add(rowId);
+        if (!this.#told.has(rowId)) this.#logger.error(`not sealed anew: ${error.message}`);
+        this.#told.add(rowId);
+        this.#unopened.set(rowId, this.clock.monotonic());
         return value;
       }
     });
     return isAnyNew ? sealed : undefined;
   }
+}
+
+/** All ways to choose as many of these. */
+function combinations<T>(of: readonly T[], many: number): T[][] {
+  if (many === 0) return [[]];
+  return of.flatMap((first) => combinations(of, many - 1).map((rest) => [first, ...rest]));
 }

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { AuditFlush } from '../../src/audit/audit-flush.js';
 import { BufferBound } from '../../src/audit/buffer-bound.js';
 import { Database } from '../../src/database/database.js';
+import { Resealing } from '../../src/vault/resealing.js';
 import { Cable } from '../support/cable.js';
 import { ask, eventually, type Answer, type Json } from '../support/http.js';
 import { Scrape } from '../support/metrics.js';
@@ -224,6 +225,23 @@ describe('an alert fires', () => {
     await world.install(broker, '42');
     await minutes(2);
     await watch.expect('TokenBrokerInstallsUnfinished', []);
+  });
+
+  it('where rows are not sealed anew after a rotation, since somebody holds one', async () => {
+    for (const companyId of ['42', '43']) await world.install(broker, companyId);
+    await minutes(20);
+    await watch.expect('TokenBrokerRotationStuck', []);
+    await world.sql('begin');
+    await world.sql(`select 1 from connections where company_id = '42' for update`);
+    await operate('POST', '/v1/keys/rotate');
+    await minutes(20, () => undefined);
+    await watch.expect('TokenBrokerRotationStuck', []);
+    await minutes(15, () => undefined);
+    await fires('TokenBrokerRotationStuck', { namespace: 'fynd' });
+    await world.sql('rollback');
+    await broker.broker.app.get(Resealing).look();
+    await minutes(2);
+    await watch.expect('TokenBrokerRotationStuck', []);
   });
 
   it('where a service goes on with a key of the last quarter', async () => {
