@@ -1,16 +1,18 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { whenSessionEnds } from './api.js';
+import { whenSessionEnds, type Refusal } from './api.js';
 import { usePlace } from './place.js';
 import { pagesFor } from './pages.js';
 import { SignInPage } from './pages/sign-in.js';
-import { Notices } from './parts/notice.js';
+import { NotSignedOut, Notices } from './parts/notice.js';
 import { findSession, prolongWhileUsed, SessionProvided, signOut, type Session } from './session.js';
 
 /** The whole console: who is there, where they are, and what they may see there. */
 export function Console(): JSX.Element {
   const [session, setSession] = useState<Session | null>();
   const [hasEnded, setEnded] = useState(false);
+  /** Why signing out did not do all that it should. */
+  const [unended, setUnended] = useState<Refusal>();
   useEffect(() => {
     findSession().then(
       (found) => setSession(found ?? null),
@@ -28,23 +30,39 @@ export function Console(): JSX.Element {
     return (
       <SignInPage
         hasEnded={hasEnded}
+        unended={unended}
         onSignedIn={(found) => {
           setEnded(false);
+          setUnended(undefined);
           setSession(found);
         }}
       />
     );
-  const leave = (): void => {
-    void signOut().finally(() => setSession(null));
+  const leave = async (): Promise<void> => {
+    setUnended(undefined);
+    try {
+      await signOut();
+    } catch (error) {
+      setUnended(error as Refusal);
+      // A page that only looks as if nobody were there leaves whoever comes next signed in.
+      if (await findSession().catch(() => session)) return;
+    }
+    setSession(null);
   };
   return (
     <SessionProvided value={session}>
-      <Frame session={session} onLeave={leave} />
+      <Frame session={session} unended={unended} onLeave={() => void leave()} />
     </SessionProvided>
   );
 }
 
-function Frame({ session, onLeave }: { session: Session; onLeave: () => void }): JSX.Element {
+interface FrameProps {
+  readonly session: Session;
+  readonly unended: Refusal | undefined;
+  readonly onLeave: () => void;
+}
+
+function Frame({ session, unended, onLeave }: FrameProps): JSX.Element {
   const { path, filters } = usePlace();
   const pages = pagesFor(session);
   const page = pages.find(({ name }) => name === path[0]) ?? (path.length === 0 ? pages[0] : undefined);
@@ -85,6 +103,7 @@ function Frame({ session, onLeave }: { session: Session; onLeave: () => void }):
         </div>
       </header>
       <main id="main" ref={main} tabIndex={-1}>
+        <NotSignedOut refusal={unended} />
         {page ? page.show(path.slice(1), filters) : <Nowhere hasPages={pages.length > 0} />}
       </main>
       <Notices />

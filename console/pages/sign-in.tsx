@@ -1,5 +1,6 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
+import type { Refusal } from '../api.js';
 import { Mark } from '../console.js';
 import { Field, useDoing, valuesOf } from '../parts/form.js';
 import { Refused } from '../parts/notice.js';
@@ -7,10 +8,12 @@ import { signIn, type Session } from '../session.js';
 
 interface SignInProps {
   readonly hasEnded: boolean;
+  /** What whoever has signed out has to know. */
+  readonly unended: Refusal | undefined;
   readonly onSignedIn: (session: Session) => void;
 }
 
-export function SignInPage({ hasEnded, onSignedIn }: SignInProps): JSX.Element {
+export function SignInPage({ hasEnded, unended, onSignedIn }: SignInProps): JSX.Element {
   const { isBusy, refusal, run } = useDoing();
   const form = useRef<HTMLFormElement>(null);
   useEffect(() => {
@@ -33,6 +36,7 @@ export function SignInPage({ hasEnded, onSignedIn }: SignInProps): JSX.Element {
         Token Broker
       </h1>
       {hasEnded && <p role="status">The session has ended. Sign in again to go on.</p>}
+      <Refused refusal={unended} />
       <form ref={form} onSubmit={(event) => void submit(event)}>
         <Field
           label="Key or workload token"

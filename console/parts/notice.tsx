@@ -48,6 +48,19 @@ export function Refused({ refusal }: { refusal: Refusal | undefined }): JSX.Elem
   );
 }
 
+/** Somebody wanted to leave, and is still there. */
+export function NotSignedOut({ refusal }: { refusal: Refusal | undefined }): JSX.Element | null {
+  if (!refusal) return null;
+  return (
+    <p class="refused" role="alert">
+      Signing out has failed: this browser is still signed in.{' '}
+      {refusal.status === 0 ? 'The broker cannot be reached.' : refusal.message} Sign out again. If you cannot
+      wait, delete this site’s cookies; left alone, the session ends within half an hour, and at once where
+      its key is rotated.
+    </p>
+  );
+}
+
 /** Shown above what may be old, or in the place of what could not be had at all. */
 export function Stale({ refusal }: { refusal: Refusal | undefined }): JSX.Element | null {
   if (!refusal) return null;

@@ -14,6 +14,8 @@ export type Proof =
 
 /** Who sits before a browser, as it is found out again with every request. Nothing of it lets anybody in elsewhere. */
 export interface Session {
+  /** The same for as long as it is prolonged. */
+  readonly id: string;
   readonly clientId: string;
   readonly proof: Proof;
   /** The one host that it is good for, as the browser names it. */
@@ -31,7 +33,7 @@ export const LONGEST_S = 28_800;
 const PURPOSE = 'token-broker console session';
 
 /**
- * Sessions of the console, each in a cookie of its browser and nowhere else: encrypted (RFC 7516), since what is in it is
+ * Sessions of the console, each in a cookie of its browser and nowhere else until it is ended: encrypted (RFC 7516), since what is in it is
  * nobody's business, by a key that is derived for this alone, so that nothing else that the broker signs or seals can stand in for one.
  */
 @Injectable()
@@ -43,12 +45,13 @@ export class BrowserSessions {
 
   /** The `Set-Cookie` of a session from now on, and when it ends if nothing is done. */
   async write(session: Session, { isHttps }: Site): Promise<{ cookie: string; endsAt: Date }> {
-    const { clientId, proof, host, from, until } = session;
+    const { id, clientId, proof, host, from, until } = session;
     const now = this.#seconds();
     const end = Math.min(now + IDLE_S, Math.floor(until.getTime() / 1_000));
     const sealed = await new EncryptJWT({ proof, host, from, until: until.toISOString() })
       .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
       .setAudience(PURPOSE)
+      .setJti(id)
       .setSubject(clientId)
       .setExpirationTime(end)
       .encrypt(this.#key());
@@ -72,7 +75,7 @@ export class BrowserSessions {
         until: string;
       }>(sealed, this.#key(), {
         audience: PURPOSE,
-        requiredClaims: ['sub', 'exp'],
+        requiredClaims: ['jti', 'sub', 'exp'],
         currentDate: this.clock.now(),
         keyManagementAlgorithms: ['dir'],
         contentEncryptionAlgorithms: ['A256GCM'],
@@ -80,6 +83,7 @@ export class BrowserSessions {
       const { from } = payload;
       if (payload.host !== host || (from !== null && from !== ip)) return undefined;
       return {
+        id: payload.jti ?? '',
         clientId: payload.sub ?? '',
         proof: payload.proof,
         host,

@@ -15,6 +15,7 @@ import { ClientGuard } from './client.guard.js';
 import { ClientService } from './client.service.js';
 import { ClientStore } from './client.store.js';
 import { CredentialLookUps } from './credential-look-ups.js';
+import { EndedSessions } from './ended-sessions.js';
 import { FileClients } from './file-clients.js';
 import { IssuerDocuments } from './issuer-documents.js';
 import { LastUses } from './last-uses.js';
@@ -35,6 +36,7 @@ import { WorkloadIdentity } from './workload-identity.js';
     ClientService,
     ClientStore,
     CredentialLookUps,
+    EndedSessions,
     FileClients,
     IssuerDocuments,
     LastUses,
@@ -48,6 +50,7 @@ import { WorkloadIdentity } from './workload-identity.js';
     CallerLimits,
     ClientGuard,
     ClientStore,
+    EndedSessions,
     SessionAuthentication,
     WorkloadIdentity,
   ],

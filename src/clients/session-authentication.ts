@@ -5,6 +5,7 @@ import { Problem } from '../shared/problem.js';
 import { ADMIN, AdminKey } from './admin-key.js';
 import { BrowserSessions, hasSession, type Proof, type Session } from './browser-session.js';
 import { ClientDirectory, type KnownClient } from './client-directory.js';
+import { EndedSessions } from './ended-sessions.js';
 import { RequestCaller } from './request-caller.js';
 import { isSameOrigin } from './same-origin.js';
 
@@ -20,6 +21,7 @@ const CLIENTS = /^\/v1\/clients(\/:clientId)?$/;
 export class SessionAuthentication {
   constructor(
     private readonly sessions: BrowserSessions,
+    private readonly ended: EndedSessions,
     private readonly directory: ClientDirectory,
     private readonly admin: AdminKey,
   ) {}
@@ -32,7 +34,8 @@ export class SessionAuthentication {
       if (!isSameOrigin(request)) return done(foreign());
       this.#recognise(request).then(
         () => done(),
-        (error: unknown) => done(error as Error),
+        // Whoever signs out is out of this browser, whether they could be known or not.
+        (error: unknown) => (isSigningOut(request) ? done() : done(error as Error)),
       );
     });
   }
@@ -49,10 +52,10 @@ export class SessionAuthentication {
   }
 
   /** The client, where it is there and what it came with still lets it in; that is known here, or looked up. */
-  async #find({ clientId, proof }: Session): Promise<KnownClient | null> {
-    const client = await this.#prove(proof);
+  async #find(session: Session): Promise<KnownClient | null> {
+    const client = await this.#prove(session.proof);
     // The workload may be another client's by now.
-    return client?.id === clientId ? client : null;
+    return client?.id === session.clientId && !(await this.ended.has(session)) ? client : null;
   }
 
   async #prove(proof: Proof): Promise<KnownClient | null> {
@@ -69,6 +72,10 @@ export function foreign(): Problem {
     'forbidden',
     "The console's session works from the console's own page alone: its Origin has to be the host that is asked.",
   );
+}
+
+function isSigningOut({ method, routeOptions: { url } }: FastifyRequest): boolean {
+  return method === 'DELETE' && url === '/console/session';
 }
 
 function takesSession({ method, is404, routeOptions: { url = '' } }: FastifyRequest): boolean {

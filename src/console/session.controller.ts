@@ -60,10 +60,10 @@ export class ConsoleSessionController {
   @Delete()
   @HttpCode(204)
   @Public(WHY_PUBLIC)
-  @Answers('Sign a browser out', NOTHING, 'forbidden')
-  end(@Req() request: KnownRequest, @Res({ passthrough: true }) reply: FastifyReply): void {
+  @Answers('Sign a browser out', NOTHING, 'forbidden', 'store_unavailable')
+  async end(@Req() request: KnownRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<void> {
     // Whatever else may fail of it.
     void reply.header('set-cookie', endedCookies());
-    this.signIn.end(request, request.caller);
+    await this.signIn.end(request, request.caller);
   }
 }

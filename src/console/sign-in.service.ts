@@ -1,8 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { AuditBuffer } from '../audit/audit-buffer.js';
+import type { AuditEvent } from '../audit/audit-event.js';
 import { BEARER } from '../clients/authentication.js';
 import { BrowserSessions, isLoopback, type Proof, type Session } from '../clients/browser-session.js';
+import { EndedSessions } from '../clients/ended-sessions.js';
 import { isSameOrigin, siteOf, type Site } from '../clients/same-origin.js';
 import { hashOf, keyIdOf } from '../clients/service-key.js';
 import { foreign, SessionAuthentication } from '../clients/session-authentication.js';
@@ -24,6 +27,7 @@ export class SignIn {
   constructor(
     private readonly sessions: BrowserSessions,
     private readonly authentication: SessionAuthentication,
+    private readonly ended: EndedSessions,
     private readonly workloads: WorkloadIdentity,
     private readonly audit: AuditBuffer,
   ) {}
@@ -34,18 +38,33 @@ export class SignIn {
     const running = request.headers.authorization === undefined && (await this.authentication.read(request));
     if (running) return this.#write(running, site);
     const { proof, bound } = this.#proofOf(request, caller);
-    this.#note(caller, 'signed_in');
+    this.audit.note(traceOf(caller, 'signed_in'));
     const from = site.isHttps ? null : request.ip;
-    return this.#write(
-      { clientId: caller.id, proof, host: site.host, from, until: this.sessions.endOf(bound) },
-      site,
-    );
+    const until = this.sessions.endOf(bound);
+    return this.#write({ id: randomUUID(), clientId: caller.id, proof, host: site.host, from, until }, site);
   }
 
-  /** Whose it was is told to the trail. */
-  end(request: FastifyRequest, caller: Caller | undefined): void {
+  /** No copy of the session is good any more. Whose it was is told to the trail. */
+  async end(request: FastifyRequest, caller: Caller | undefined): Promise<void> {
     siteOfPage(request);
-    if (caller) this.#note(caller, 'signed_out');
+    // Nobody is kept in because the trail is full.
+    if (caller) this.audit.noteAnswered(traceOf(caller, 'signed_out'));
+    const session = await this.authentication.read(request);
+    if (session) await this.#end(session);
+  }
+
+  async #end(session: Session): Promise<void> {
+    try {
+      await this.ended.add(session);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      // The browser has no session any more; but somebody else may have it.
+      throw new Problem(
+        error.code,
+        `This browser is signed out, but a copy of its session, if there is one, is good until ${session.until.toISOString()}: the database could not be told. Rotate the key if you fear that there is one.`,
+        error.extensions,
+      );
+    }
   }
 
   async #write(session: Session, site: Site): Promise<WrittenSession> {
@@ -66,10 +85,10 @@ export class SignIn {
     const { issuer, subject, expiresAt } = workload;
     return { proof: { workload: { issuer, subject } }, bound: expiresAt };
   }
+}
 
-  #note(actor: Caller, reason: 'signed_in' | 'signed_out'): void {
-    this.audit.note({ actor, action: '*', outcome: 'allowed', resource: EVERYTHING, reason });
-  }
+function traceOf(actor: Caller, reason: 'signed_in' | 'signed_out'): AuditEvent {
+  return { actor, action: '*', outcome: 'allowed', resource: EVERYTHING, reason };
 }
 
 /** Throws where no page of ours asks, or the way to it is one on which a browser would not send the cookie again. */

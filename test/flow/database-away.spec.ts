@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Database } from '../../src/database/database.js';
 import { Cable } from '../support/cable.js';
 import { ask, eventually } from '../support/http.js';
-import { useWorld, type LocalBroker } from '../support/world.js';
+import { ADMIN_KEY, useWorld, type LocalBroker } from '../support/world.js';
 
 describe('while the database is away', () => {
   const world = useWorld();
@@ -49,6 +49,30 @@ describe('while the database is away', () => {
     cable.stall();
     const refused = await world.api(broker, 'GET', '/v1/tokens/konnect/companies/43');
     expect([refused.status, refused.body['code']]).toEqual([503, 'store_unavailable']);
+    cable.mend();
+    await eventually(async () => (await read()).status === 200);
+  });
+
+  it('whoever signs out of the console is out of the browser, and told that a copy of the session could not be ended', async () => {
+    const signIn = (): ReturnType<typeof ask> =>
+      ask('POST', session, { authorization: `Bearer ${ADMIN_KEY}`, origin: broker.api });
+    const session = `${broker.api}/console/session`;
+    const cookies = [await signIn(), await signIn()].map(
+      ({ headers }) => headers.getSetCookie()[0]?.split(';')[0] ?? 'none',
+    );
+    // One that this replica has seen, and one that it has not.
+    expect((await ask('GET', `${broker.api}/v1/connections`, { cookie: cookies[0] ?? '' })).status).toBe(200);
+    cable.cut();
+    for (const cookie of cookies) {
+      const answer = await ask('DELETE', session, { cookie, origin: broker.api });
+      expect([answer.status, answer.body['code']]).toEqual([503, 'store_unavailable']);
+      expect(answer.body['detail']).toMatch(
+        /^This browser is signed out, but a copy .* is good until \d{4}-/,
+      );
+      expect(answer.headers.getSetCookie()).toContain(
+        'tb_console=; Max-Age=0; Path=/; HttpOnly; SameSite=Strict',
+      );
+    }
     cable.mend();
     await eventually(async () => (await read()).status === 200);
   });
