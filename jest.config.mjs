@@ -1,6 +1,11 @@
+import { packPackages } from './test/support/packages.mjs';
+
+await packPackages();
+
 /** @type {import('jest').Config} */
 export default {
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/test/support/packages-environment.mjs',
+  resolver: '<rootDir>/test/support/packages-resolver.mjs',
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '^.+\\.ts$': ['@swc/jest'] },
   // Sources import each other as `.js`, as Node wants it; the tests run the `.ts` beside them.
@@ -16,7 +21,6 @@ export default {
     ...(process.env['LONG'] === 'true' ? [] : ['<rootDir>/test/long/']),
   ],
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
-  setupFiles: ['<rootDir>/test/support/nest-first.ts'],
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   // No test is about how fast the machine is: this is for one that hangs, on the slowest.
