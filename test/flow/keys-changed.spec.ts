@@ -1,19 +1,16 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { keyColumnOf, SEALED_TABLES } from '../../src/vault/sealed-tables.js';
+import { CommandLine } from '../support/command-line.js';
 import { ask, eventually, type Answer, type Json } from '../support/http.js';
 import { KeyOperator } from '../support/keys.js';
-import { Replica } from '../support/replica.js';
+import { Replica, type Ended } from '../support/replica.js';
 import { trailOf } from '../support/trail.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
 
-const COMMANDS = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const random = (): string => randomBytes(32).toString('base64');
 
 const world = useWorld();
@@ -31,21 +28,11 @@ const act = (method: string, path: string, key?: string): Promise<Answer> =>
   world.api(broker, method, `/v1/${path}`, undefined, key);
 
 /** A command as an operator runs it; its output is searched for secrets, too. */
-async function command(
-  args: string[],
-  changes: Record<string, string> = {},
-): Promise<{ code: unknown; output: string }> {
+async function command(args: string[], changes: Record<string, string> = {}): Promise<Ended> {
   const { DATABASE_URL, ENCRYPTION_KEYS } = world.environment(changes);
-  const child = spawn(process.execPath, [COMMANDS, 'keys', ...args], {
-    env: { PATH: process.env['PATH'], DATABASE_URL, ENCRYPTION_KEYS },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  const [code] = (await once(child, 'close')) as unknown[];
-  world.logs.push(output);
-  return { code, output };
+  const ended = await CommandLine.run(['keys', ...args], { DATABASE_URL, ENCRYPTION_KEYS });
+  world.logs.push(ended.output);
+  return ended;
 }
 
 describe('a data key is destroyed', () => {

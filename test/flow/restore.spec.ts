@@ -1,17 +1,14 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { escapeIdentifier } from 'pg';
 import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
+import { CommandLine } from '../support/command-line.js';
 import { Crowd } from '../support/crowd.js';
 import { eventually, type Json } from '../support/http.js';
+import type { Ended } from '../support/replica.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
-
-const PROGRAM = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 describe('a database that was restored from a backup', () => {
   const world = useWorld();
@@ -38,17 +35,8 @@ describe('a database that was restored from a backup', () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   /** The command as an operator runs it. */
-  async function afterRestore(): Promise<{ code: unknown; output: string }> {
-    const child = spawn(process.execPath, [PROGRAM, 'after-restore'], {
-      env: { PATH: process.env['PATH'], DATABASE_URL: world.databaseUrl },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let output = '';
-    for (const stream of [child.stdout, child.stderr])
-      stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
-    const [code] = (await once(child, 'close')) as unknown[];
-    return { code, output };
-  }
+  const afterRestore = (): Promise<Ended> =>
+    CommandLine.run(['after-restore'], { DATABASE_URL: world.databaseUrl });
 
   const count = async (where: string): Promise<number> =>
     (await world.sql(`select 1 from connections where ${where}`)).length;

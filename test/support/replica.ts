@@ -82,9 +82,15 @@ export class Replica {
   }
 }
 
+/** As much of its own environment as a test hands to a program of ours. */
+export function inherited(): NodeJS.ProcessEnv {
+  const { PATH, NODE_COMPILE_CACHE } = process.env;
+  return { PATH, NODE_COMPILE_CACHE };
+}
+
 function spawnBroker(env: NodeJS.ProcessEnv, program = PROGRAM): ChildProcess {
   return spawn(process.execPath, [program], {
-    env: { PATH: process.env['PATH'], ...env },
+    env: { ...inherited(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 }
