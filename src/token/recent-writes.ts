@@ -6,14 +6,15 @@ import { Clock } from '../shared/clock.js';
 import { outOfPublicLane } from '../shared/lane.js';
 import { Problem } from '../shared/problem.js';
 import { Metrics } from '../telemetry/metrics.js';
+import { Vault } from '../vault/vault.js';
 import { columns } from './connection-row.sql.js';
 import type { Connection } from './connection.js';
 
 /** Something that was written to a connection, the database said so, and nobody else may know of it. */
 export interface RecentWrite {
   readonly id: string;
-  /** Whether the row, as it is now, knows of it; undefined: there is no row. */
-  isThere(row: Connection | undefined): boolean;
+  /** Whether the row, as it is now, knows of it, even where it was sealed anew since; undefined: there is no row. */
+  isThere(row: Connection | undefined, vault: Pick<Vault, 'holdSame'>): boolean;
   /** Writes it again, under the fence, this many seconds after the first time. */
   again(sinceS: number): Promise<unknown>;
 }
@@ -56,6 +57,7 @@ export class RecentWrites implements OnApplicationBootstrap {
     private readonly notifications: Notifications,
     private readonly clock: Clock,
     private readonly metrics: Metrics,
+    private readonly vault: Vault,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -158,14 +160,15 @@ export class RecentWrites implements OnApplicationBootstrap {
       const rows = await this.database.run<Connection>(FIND, [
         [...new Set(chunk.map(({ write }) => write.id))],
       ]);
+      await this.vault.know(...rows.map(({ sealedGrant }) => sealedGrant));
       const found = new Map(rows.map((row) => [row.id, row]));
       for (const { at, write } of chunk) {
         // One that was just written again has changed the row for those that come after it.
-        if (write.isThere(found.get(write.id))) continue;
+        if (write.isThere(found.get(write.id), this.vault)) continue;
         await write.again((this.clock.monotonic() - at) / 1_000);
         const [now] = await this.database.run<Connection>(FIND, [[write.id]]);
         if (now) found.set(now.id, now);
-        if (write.isThere(now)) again += 1;
+        if (write.isThere(now, this.vault)) again += 1;
         else this.#logger.error(`${write.id}: a write was forgotten and does not fit any more`);
       }
     }

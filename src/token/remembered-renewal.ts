@@ -1,6 +1,7 @@
 import type { Sealed } from '../shared/secret.js';
+import type { Vault } from '../vault/vault.js';
 import type { BatchedKeeps, Fence } from './batched-keeps.js';
-import type { Connection } from './connection.js';
+import { placeOf, type Connection } from './connection.js';
 import type { KeptRenewal, KeptToken } from './kept-grant.js';
 import type { RecentWrite } from './recent-writes.js';
 
@@ -37,12 +38,12 @@ export class RememberedRenewal implements RecentWrite {
     this.#refreshTokenKept = renewal.refreshTokenKept;
   }
 
-  isThere(now: Connection | undefined): boolean {
+  isThere(now: Connection | undefined, vault: Pick<Vault, 'holdSame'>): boolean {
     return (
       !now ||
       now.grantVersion !== this.#grantVersion ||
       now.tokenVersion > this.#tokenVersion ||
-      (now.tokenFingerprint === this.#token.fingerprint && this.#isGrantThere(now))
+      (now.tokenFingerprint === this.#token.fingerprint && this.#isGrantThere(now, vault))
     );
   }
 
@@ -64,9 +65,10 @@ export class RememberedRenewal implements RecentWrite {
   }
 
   /** The same token may have come with another refresh token, which is what would be missed; unless the row has gone on since. */
-  #isGrantThere(now: Connection): boolean {
-    if (this.#sealedGrant === null || now.sealedGrant?.equals(bytesOf(this.#sealedGrant))) return true;
-    return BigInt(now.leaseEpoch) > BigInt(this.#leaseEpoch);
+  #isGrantThere(now: Connection, vault: Pick<Vault, 'holdSame'>): boolean {
+    if (this.#sealedGrant === null || BigInt(now.leaseEpoch) > BigInt(this.#leaseEpoch)) return true;
+    const place = placeOf(now, 'sealed_grant');
+    return now.sealedGrant !== null && vault.holdSame(now.sealedGrant, bytesOf(this.#sealedGrant), place);
   }
 }
 

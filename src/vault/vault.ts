@@ -103,6 +103,17 @@ export class Vault {
     return new Secret(plain.toString('utf8'));
   }
 
+  /** Whether both hold the same, which two data keys may have sealed. False where either does not open here. */
+  holdSame(one: Sealed, other: Sealed, place: Place): boolean {
+    if (one.equals(other)) return true;
+    try {
+      return this.open(one, place).reveal() === this.open(other, place).reveal();
+    } catch (error) {
+      if (error instanceof VaultError || error instanceof Problem) return false;
+      throw error;
+    }
+  }
+
   /** False while something that replicas have sealed is closed to this one. */
   get opensAll(): boolean {
     return this.ring.locked.length === 0;

@@ -1,6 +1,10 @@
 import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Sealed } from '../../src/shared/secret.js';
+import { placeOf } from '../../src/token/connection.js';
 import { RecentWrites } from '../../src/token/recent-writes.js';
+import { Vault } from '../../src/vault/vault.js';
 import { eventually, type Json } from '../support/http.js';
+import { KeyOperator } from '../support/keys.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
 
 type Row = Json & { id: string };
@@ -12,6 +16,7 @@ const ROW = `select *, sealed_token::text as token, sealed_grant::text as "grant
 describe('a failover that forgets the last commits', () => {
   const world = useWorld();
   let broker: LocalBroker;
+  const keys = new KeyOperator(world, () => broker);
 
   beforeAll(async () => {
     broker = await world.local();
@@ -135,32 +140,61 @@ describe('a failover that forgets the last commits', () => {
     expect(again).toMatchObject({ lease_owner: null, lease_until: null });
   });
 
-  it('loses no refresh token that came with the same access token', async () => {
-    await world.install(broker, '42');
-    const answer = (turn: number): Json => ({
-      access_token: 'test-secret-same',
-      refresh_token: `test-secret-refresh-${turn}`,
-      expires_in: 3_600,
-    });
+  /** Renewals that each bring another refresh token with the same access token; what a standby had after each. */
+  async function renewToTheSame(times: number): Promise<Row[]> {
     const rows: Row[] = [];
-    for (const turn of [1, 2, 3]) {
+    for (let turn = 1; turn <= times; turn += 1) {
       await world.simulator.fault({
         provider: 'fynd',
         operation: 'renew',
         times: 1,
         status: 200,
-        body: answer(turn),
+        body: {
+          access_token: 'test-secret-same',
+          refresh_token: `test-secret-refresh-${turn}`,
+          expires_in: 3_600,
+        },
       });
       await renew();
       rows.push(await standby());
     }
-    const [former] = rows;
+    return rows;
+  }
+
+  it('loses no refresh token that came with the same access token', async () => {
+    await world.install(broker, '42');
+    const [former] = await renewToTheSame(3);
     const kept = await row();
     expect(kept['token_version']).toBe(2);
     if (former) await forget(former);
     expect((await row())['grant']).not.toBe(kept['grant']);
     await check();
     expect((await row())['grant']).toBe(kept['grant']);
+  });
+
+  it('nor one that the row has not, whichever key has sealed what it has', async () => {
+    await world.install(broker, '42');
+    const [former] = await renewToTheSame(2);
+    if (former) await forget(former);
+    await keys.rotate();
+    await keys.allMoved();
+    expect(await check()).toBe(1);
+    const { id, sealed_grant: sealed } = await row();
+    const place = placeOf({ id, provider: 'fynd', companyId: '42' }, 'sealed_grant');
+    const grant = broker.broker.app.get(Vault).open(sealed as Sealed, place);
+    expect(grant.reveal()).toContain('test-secret-refresh-2');
+  });
+
+  it('misses nothing where a row was sealed anew meanwhile', async () => {
+    await world.install(broker, '42');
+    await renewToTheSame(2);
+    const kept = await row();
+    await keys.rotate();
+    await keys.allMoved();
+    const anew = await row();
+    expect([anew['token'] === kept['token'], anew['grant'] === kept['grant']]).toEqual([false, false]);
+    expect(await check()).toBe(0);
+    expect(await row()).toEqual(anew);
   });
 
   it('loses neither a consent whose row it does not know at all, nor the renewal after it', async () => {

@@ -89,7 +89,7 @@ export class Engine {
     const registry = new ProviderRegistry();
     this.provider = new AskedProvider(providerSettings, grantor);
     registry.register(this.provider);
-    const recent = new RecentWrites(database, notifications, clock, metrics);
+    const recent = new RecentWrites(database, notifications, clock, metrics, vault);
     const calls = new CallsInFlight();
     const audit = new AuditStore(database, new AuditLines(ground.settings), metrics);
     const outbox = new Outbox(database);
