@@ -8,6 +8,7 @@ import { ask, eventually, type Answer, type Json } from '../support/http.js';
 import { Scrape } from '../support/metrics.js';
 import { ALERTS_FILE, readAlerts } from '../support/monitoring.js';
 import { promtool, Watch } from '../support/promtool.js';
+import { WebhookScene } from '../support/webhook-scene.js';
 import { API_KEY, useWorld, type LocalBroker } from '../support/world.js';
 
 const world = useWorld();
@@ -44,11 +45,12 @@ afterAll(() => cable.close());
 async function minutes(
   count: number,
   each: () => Promise<unknown> | undefined = () => world.settle(broker),
+  scraped = broker,
 ): Promise<void> {
   for (let minute = 0; minute < count; minute += 1) {
     await world.advance(60);
     await each();
-    watch.note((await Scrape.of(broker)).text);
+    watch.note((await Scrape.of(scraped)).text);
   }
 }
 
@@ -242,6 +244,35 @@ describe('an alert fires', () => {
     await broker.broker.app.get(Resealing).look();
     await minutes(2);
     await watch.expect('TokenBrokerRotationStuck', []);
+  });
+
+  it('where a receiver takes no webhooks, where that is given up, and where it wants no more', async () => {
+    const scene = new WebhookScene(world);
+    await scene.open();
+    const pass = (count: number): Promise<void> => minutes(count, () => scene.lookOnce(), scene.broker);
+    const OF_OPS = { namespace: 'fynd', receiver: 'ops' };
+    await scene.keep();
+    await pass(3);
+    scene.ops.answer = () => 503;
+    await scene.keep();
+    await pass(1);
+    await world.advance(3_400);
+    await pass(3);
+    await watch.expect('TokenBrokerWebhook.*', []);
+    await pass(7);
+    await fires('TokenBrokerWebhookFailing', OF_OPS);
+    await world.advance(3 * 86_400);
+    await pass(5);
+    await fires('TokenBrokerWebhookDeadLetters', OF_OPS);
+    scene.ops.answer = () => 410;
+    await scene.keep();
+    await pass(4);
+    await fires('TokenBrokerWebhookDisabled', OF_OPS);
+    await world.advance(4_000);
+    await pass(7);
+    await watch.expect('TokenBrokerWebhookFailing', []);
+    await scene.close();
+    await world.sql('delete from webhook_receivers');
   });
 
   it('where a service goes on with a key of the last quarter', async () => {

@@ -80,6 +80,12 @@ export class WebhookScene {
 
   readonly look = (at = this.broker): Promise<void> => at.broker.app.get(WebhookDelivery).tick();
 
+  /** A look, with all that it begins. */
+  async lookOnce(): Promise<void> {
+    await this.look();
+    await eventually(async () => (await this.taken()) === 0);
+  }
+
   /** Keeps a credential of a company; the id of its connection. */
   readonly keep = async (company = this.next(), name = company): Promise<string> =>
     String((await this.world.keepKonnect(this.broker, company, name)).body['id']);
@@ -114,8 +120,7 @@ export class WebhookScene {
   /** Lets time go by until there is nothing left to be told. */
   readonly untilTold = async (receiver = 'ops'): Promise<void> => {
     for (let times = 0; times < 60; times += 1) {
-      await this.look();
-      await eventually(async () => (await this.taken()) === 0);
+      await this.lookOnce();
       if (!(await this.states(receiver)).includes('waiting')) return;
       await this.world.advance(3_600);
     }
