@@ -68,6 +68,13 @@ export function parseEncryptionKeys(text: string): KeyEncryptionKeys {
   return keys as [KeyEncryptionKey, ...KeyEncryptionKey[]];
 }
 
+/** Whether they are one key; by its own bytes, or by where it is kept. */
+export function isSameKey(one: KeyEncryptionKey, other: KeyEncryptionKey): boolean {
+  if ('service' in one || 'service' in other)
+    return 'service' in one && 'service' in other && one.service === other.service && one.name === other.name;
+  return one.key.equals(other.key);
+}
+
 /** The region of an `aws-kms` key, as its ARN says. */
 export function regionOf({ name }: RemoteKey): string {
   return KMS_ARN.exec(name)?.[1] ?? '';

@@ -66,11 +66,13 @@ export class Readiness {
 
   unlocked(): HealthIndicatorResult {
     const indicator = this.indicators.check('keys');
-    const { isLoaded, locked, wrappedElsewhere } = this.keys;
+    const { isLoaded, locked, misnamed, wrappedElsewhere } = this.keys;
     if (!isLoaded) return indicator.down({ reason: 'not loaded' });
     const [first] = locked;
     if (first) return indicator.down({ reason: `data key ${first.id}: ${first.why}` });
     // All is open, as long as this process runs.
+    if (misnamed.length > 0)
+      return indicator.degraded({ reason: `ENCRYPTION_KEYS has another key under ${misnamed.join(', ')}` });
     if (wrappedElsewhere.length > 0)
       return indicator.degraded({ reason: `ENCRYPTION_KEYS lacks ${wrappedElsewhere.join(', ')}` });
     return indicator.up();

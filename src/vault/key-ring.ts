@@ -2,17 +2,15 @@ import { createSecretKey, randomBytes, randomUUID, type KeyObject } from 'node:c
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { SETTINGS } from '../config/config.module.js';
-import type { KeyEncryptionKey } from '../config/encryption-keys.js';
 import { ConfigurationError } from '../config/mistakes.js';
 import type { Settings } from '../config/settings.js';
 import { Clock } from '../shared/clock.js';
 import { Problem } from '../shared/problem.js';
 import { DataKeyStore, type KeyPurpose, type StoredDataKey, type WrappedDataKey } from './data-key.store.js';
-import { KeyServiceError, type KeyWrapping } from './key-wrapping.js';
-import { wrappingOf } from './wrapping-of.js';
+import { KeyServiceError } from './key-wrapping.js';
+import { KEY_BYTES, WrappingKeys } from './wrapping-keys.js';
 
 const PURPOSES: readonly KeyPurpose[] = ['seal', 'fingerprint', 'sign'];
-const KEY_BYTES = 32;
 const RETRY_MS = 1_000;
 /** A key that was destroyed opens for this long what is remembered from before. Milliseconds. */
 const FORGET_AFTER_MS = 900_000;
@@ -41,7 +39,7 @@ export class KeyRing implements OnModuleInit {
   /** By the bytes of their ids: what is opened on every read names its key so. */
   readonly #keys = new Map<string, DataKey>();
   readonly #newest = new Map<KeyPurpose, DataKey>();
-  readonly #wrappings = new Map<string, { readonly key: KeyEncryptionKey; readonly wrapping: KeyWrapping }>();
+  readonly #keks: WrappingKeys;
   /** Since when keys in memory are gone from the database, in monotonic milliseconds. */
   readonly #goneSince = new Map<string, number>();
   #locked: readonly LockedKey[] = [];
@@ -52,10 +50,12 @@ export class KeyRing implements OnModuleInit {
   #nextLook: Promise<void> | undefined;
 
   constructor(
-    @Inject(SETTINGS) private readonly settings: Pick<Settings, 'encryptionKeys' | 'keyServices'>,
+    @Inject(SETTINGS) settings: Pick<Settings, 'encryptionKeys' | 'keyServices'>,
     private readonly store: DataKeyStore,
     private readonly clock: Clock = new Clock(),
-  ) {}
+  ) {
+    this.#keks = new WrappingKeys(settings, this.#logger);
+  }
 
   async onModuleInit(): Promise<void> {
     for (let attempt = 0; ; attempt += 1) {
@@ -72,6 +72,7 @@ export class KeyRing implements OnModuleInit {
 
   /** All keys, once; makes those that a new database lacks. Throws ConfigurationError or KeyServiceError. */
   async load(): Promise<void> {
+    this.#keks.begin();
     let stored = await this.store.list();
     const lacking = PURPOSES.filter((purpose) => !stored.some((key) => key.purpose === purpose));
     if (lacking.length > 0) {
@@ -134,6 +135,11 @@ export class KeyRing implements OnModuleInit {
     return this.#wrappedElsewhere;
   }
 
+  /** Ids under which `ENCRYPTION_KEYS` has another key than what wraps data keys: this process would not start again. */
+  get misnamed(): readonly string[] {
+    return this.#keks.misnamed;
+  }
+
   /** Whether anything may be sealed by another key than the newest. */
   get hasOlder(): boolean {
     return this.#hasOlder;
@@ -150,23 +156,23 @@ export class KeyRing implements OnModuleInit {
 
   /** The key-encryption keys of `ENCRYPTION_KEYS`, in their order. */
   get kekIds(): string[] {
-    return this.settings.encryptionKeys.current.map(({ id }) => id);
+    return this.#keks.ids;
   }
 
   /** The first of `ENCRYPTION_KEYS`, which wraps what is new. */
   get firstKekId(): string {
-    return this.settings.encryptionKeys.current[0].id;
+    return this.#keks.first.id;
   }
 
   /** A new data key, wrapped and in nobody's use yet. Throws KeyServiceError. */
   async make(purpose: KeyPurpose): Promise<WrappedDataKey> {
-    return this.#wrap(randomUUID(), purpose, randomBytes(KEY_BYTES));
+    return this.#keks.wrap(randomUUID(), purpose, randomBytes(KEY_BYTES));
   }
 
   /** The same data key under the first key-encryption key. Throws KeyServiceError. */
   async rewrapped({ id, purpose }: WrappedDataKey): Promise<WrappedDataKey | undefined> {
     const known = this.byId(id);
-    return known && this.#wrap(id, purpose, known.key.export());
+    return known && this.#keks.wrap(id, purpose, known.key.export());
   }
 
   #begin(): Promise<void> {
@@ -179,6 +185,7 @@ export class KeyRing implements OnModuleInit {
   async #refresh(): Promise<void> {
     const stored = await this.store.list();
     const locked: LockedKey[] = [];
+    await this.#keks.takeOver(stored);
     for (const key of stored) {
       try {
         await this.#unlock(key);
@@ -196,7 +203,7 @@ export class KeyRing implements OnModuleInit {
   async #unlock(stored: StoredDataKey): Promise<void> {
     const id = latin1Of(stored.id);
     if (this.#keys.has(id)) return;
-    const key = createSecretKey(await this.#unwrap(stored));
+    const key = createSecretKey(await this.#keks.unwrap(stored));
     this.#keys.set(id, { id: stored.id, purpose: stored.purpose, key });
   }
 
@@ -211,7 +218,7 @@ export class KeyRing implements OnModuleInit {
     for (const { id, why } of locked)
       if (!this.#locked.some((it) => it.id === id)) this.#logger.error(`data key ${id} is closed: ${why}`);
     this.#locked = locked;
-    const here = new Set(this.settings.encryptionKeys.current.map(({ id }) => id));
+    const here = new Set(this.kekIds);
     this.#wrappedElsewhere = [...new Set(stored.map(({ kekId }) => kekId))].filter((id) => !here.has(id));
     this.#forgetGone(new Set(stored.map(({ id }) => latin1Of(id))));
     const [newest] = stored.filter(({ purpose }) => purpose === 'seal');
@@ -231,37 +238,6 @@ export class KeyRing implements OnModuleInit {
       } else this.#goneSince.set(id, since);
     }
   }
-
-  async #wrap(id: string, purpose: KeyPurpose, plain: Buffer): Promise<WrappedDataKey> {
-    const [kek] = this.settings.encryptionKeys.current;
-    const wrapping = await this.#wrappingBy(kek);
-    return { id, purpose, kekId: kek.id, wrapped: await wrapping.wrap(plain, bindingOf(id, purpose)) };
-  }
-
-  async #unwrap({ id, purpose, kekId, wrapped }: WrappedDataKey): Promise<Buffer> {
-    const keks = this.settings.encryptionKeys.current;
-    const kek = keks.find((candidate) => candidate.id === kekId);
-    if (!kek) {
-      throw new ConfigurationError([
-        `ENCRYPTION_KEYS has no key "${kekId}", which this database was sealed with (it has: ${keks.map((it) => it.id).join(', ')}); add it`,
-      ]);
-    }
-    const wrapping = await this.#wrappingBy(kek);
-    const plain = await wrapping.unwrap(wrapped, bindingOf(id, purpose));
-    if (plain?.length === KEY_BYTES) return plain;
-    throw new ConfigurationError([
-      `ENCRYPTION_KEYS: key "${kekId}" is not the one that this database was sealed with; give back the former bytes under that id`,
-    ]);
-  }
-
-  /** One client of a service, however many keys it unwraps; another where ENCRYPTION_KEYS has changed. */
-  async #wrappingBy(key: KeyEncryptionKey): Promise<KeyWrapping> {
-    const made = this.#wrappings.get(key.id);
-    if (made?.key === key) return made.wrapping;
-    const wrapping = await wrappingOf(key, this.settings.keyServices);
-    this.#wrappings.set(key.id, { key, wrapping });
-    return wrapping;
-  }
 }
 
 /** The 16 bytes of a UUID. */
@@ -271,8 +247,4 @@ export function bytesOf(uuid: string): Buffer {
 
 function latin1Of(uuid: string): string {
   return bytesOf(uuid).toString('latin1');
-}
-
-function bindingOf(id: string, purpose: KeyPurpose): Buffer {
-  return Buffer.from(JSON.stringify(['token-broker data key', id, purpose]));
 }
