@@ -7,7 +7,7 @@ import {
   type Outcome,
   type RenewalContext,
 } from '../provider/token-provider.js';
-import { readTokenResponse } from '../provider/token-response.js';
+import { keepsRefreshToken, readTokenResponse } from '../provider/token-response.js';
 import type { Upstream, UpstreamRequest, UpstreamResult } from '../provider/upstream.js';
 import { judgeFailure, type Failure } from '../provider/verdict.js';
 import type { Subject } from '../shared/ids.js';
@@ -229,7 +229,7 @@ export class FyndPlatformProvider implements ConsentProvider {
     const renewed: IssuedToken = {
       ...token,
       grant: refreshToken === undefined ? null : sealable({ ...grant, refresh_token: refreshToken }),
-      refreshTokenKept: refreshToken === undefined || refreshToken === grant.refresh_token,
+      refreshTokenKept: keepsRefreshToken(renewal, grant.refresh_token),
     };
     return { outcome: { kind: 'issued', token: renewed }, result, isProven };
   }

@@ -16,7 +16,7 @@ import type {
   RenewalContext,
   UpstreamRevocation,
 } from '../provider/token-provider.js';
-import { readTokenResponse } from '../provider/token-response.js';
+import { keepsRefreshToken, readTokenResponse } from '../provider/token-response.js';
 import type { Upstream, UpstreamResult } from '../provider/upstream.js';
 import { codesOf, judgeFailure, type Failure } from '../provider/verdict.js';
 import type { Clock } from '../shared/clock.js';
@@ -126,24 +126,23 @@ export class OAuth2Provider implements ConsentProvider {
   }
 
   async renew(grant: Secret, context: RenewalContext): Promise<Outcome> {
-    const isMinted = this.settings.grant === 'client_credentials';
-    const refreshToken = isMinted ? undefined : grant.revealJson<OAuth2Grant>().refresh_token;
-    if (!isMinted && refreshToken === undefined) return { kind: 'grant_refused', code: 'no_refresh_token' };
+    const held = this.mintsFromCredential ? null : grant.revealJson<OAuth2Grant>().refresh_token;
+    if (held === undefined) return { kind: 'grant_refused', code: 'no_refresh_token' };
     const endpoints = await this.#metadata.endpoints();
     if (endpoints.kind !== 'found') return endpoints;
-    const parameters = isMinted ? this.#mintParameters() : this.#refreshParameters(refreshToken);
+    const parameters = held === null ? this.#mintParameters() : this.#refreshParameters(held);
     const result = await this.#client.post(endpoints.token, parameters, context.beforeSending);
     const answer = readTokenResponse(result, this.#reading(parameters['grant_type'] ?? ''));
     if (!answer) return this.#judge(result, context.knownDialect !== null);
-    const { token, refreshToken: replacement } = answer;
+    const { token, refreshToken } = answer;
     // What was granted is told only where it differs from what was asked for (RFC 6749 5.1).
-    if (isMinted) return { kind: 'issued', token: { ...token, scopes: token.scopes ?? this.scopes } };
+    if (held === null) return { kind: 'issued', token: { ...token, scopes: token.scopes ?? this.scopes } };
     return {
       kind: 'issued',
       token: {
         ...token,
-        grant: replacement === undefined ? null : sealable(replacement),
-        refreshTokenKept: replacement === undefined || replacement === refreshToken,
+        grant: refreshToken === undefined ? null : sealable(refreshToken),
+        refreshTokenKept: keepsRefreshToken(answer, held),
       },
     };
   }
@@ -201,7 +200,7 @@ export class OAuth2Provider implements ConsentProvider {
     return { grant_type: 'client_credentials', scope };
   }
 
-  #refreshParameters(refreshToken: string | undefined): Record<string, string | undefined> {
+  #refreshParameters(refreshToken: string): Record<string, string | undefined> {
     const redirectUri = this.settings.refreshWithRedirectUri ? this.#redirectUri() : undefined;
     return { grant_type: 'refresh_token', refresh_token: refreshToken, redirect_uri: redirectUri };
   }

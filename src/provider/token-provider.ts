@@ -14,7 +14,7 @@ export interface IssuedToken {
   readonly scopes: readonly string[] | null;
   /** What the next renewal is made from, where it has changed; null keeps what is stored. */
   readonly grant: Secret | null;
-  /** Whether the same refresh token goes on working, as far as this answer shows; null where there is none. */
+  /** Whether the same refresh token goes on working, as far as this answer shows; null where there is none, or it does not show. */
   readonly refreshTokenKept: boolean | null;
   /** Monotonic milliseconds right before the request was sent: life counts from there. */
   readonly sentAt: number;

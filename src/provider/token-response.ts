@@ -44,9 +44,23 @@ export function readTokenResponse(
       sentAt: result.sentAt,
       dialect,
     },
-    refreshToken: readToken(body['refresh_token'])?.reveal(),
+    refreshToken: readRefreshToken(body['refresh_token']),
     body,
   };
+}
+
+/**
+ * Whether this refresh token goes on working, as far as the answer shows: one that names no other keeps it (RFC 6749 6). Null
+ * where it names what cannot be sent: then nobody knows.
+ */
+export function keepsRefreshToken({ refreshToken, body }: TokenResponse, former: string): boolean | null {
+  if (refreshToken !== undefined) return refreshToken === former;
+  return (body['refresh_token'] ?? null) === null ? true : null;
+}
+
+/** It goes back to the provider alone, in a body, which holds any text (RFC 6749 A.17). */
+function readRefreshToken(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
 /** More than any provider has: each is kept, and told with every token. */

@@ -59,7 +59,7 @@ const KEEP = `kept as (
     last_renewed_at = broker_now(),
     scopes = coalesce(given.scopes, c.scopes),
     sealed_grant = coalesce(given.sealed_grant, c.sealed_grant),
-    refresh_token_kept = coalesce(given.refresh_token_kept, c.refresh_token_kept),
+    refresh_token_kept = given.refresh_token_kept,
     lease_owner = null, lease_until = null,
     lease_epoch = c.lease_epoch + (c.lease_epoch <> given.lease_epoch)::int,
     updated_at = broker_now()

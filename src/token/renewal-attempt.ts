@@ -49,8 +49,8 @@ export interface Claim {
 @Injectable()
 export class RenewalAttempt {
   readonly #logger = new Logger('Renewal');
-  /** The providers of which the log says already that a lifetime has to be assumed. */
-  readonly #assuming = new Set<string>();
+  /** What the log says already of providers, for as long as it is so. */
+  readonly #told = new Set<string>();
 
   constructor(
     private readonly registry: ProviderRegistry,
@@ -147,7 +147,7 @@ export class RenewalAttempt {
     token: IssuedToken,
     write: () => Promise<Written | undefined>,
   ): Promise<Written | undefined> {
-    this.#tellAssumed(provider, token);
+    this.#tellOddities(provider, token);
     const kept = await write();
     if (!kept) {
       await this.#disown(provider, claimed, token).catch((error: unknown) => {
@@ -189,12 +189,24 @@ export class RenewalAttempt {
     }
   }
 
+  #tellOddities({ name, mintsFromCredential }: TokenProvider, token: IssuedToken): void {
+    const { lifetimeAssumed, lifetimeSeconds, refreshTokenKept } = token;
+    this.#tellWhile(
+      lifetimeAssumed,
+      `${name}: told no usable expiry; a lifetime of ${lifetimeSeconds} s is assumed`,
+    );
+    this.#tellWhile(
+      refreshTokenKept === null && !mintsFromCredential,
+      `${name}: gave a refresh token that cannot be sent; the former is kept, and may be spent`,
+    );
+  }
+
   /** Once for as long as it lasts: some providers never tell a lifetime. */
-  #tellAssumed({ name }: TokenProvider, { lifetimeAssumed, lifetimeSeconds }: IssuedToken): void {
-    if (!lifetimeAssumed) this.#assuming.delete(name);
-    else if (!this.#assuming.has(name)) {
-      this.#assuming.add(name);
-      this.#logger.warn(`${name}: told no usable expiry; a lifetime of ${lifetimeSeconds} s is assumed`);
+  #tellWhile(isSo: boolean, warning: string): void {
+    if (!isSo) this.#told.delete(warning);
+    else if (!this.#told.has(warning)) {
+      this.#told.add(warning);
+      this.#logger.warn(warning);
     }
   }
 
