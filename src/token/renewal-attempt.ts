@@ -17,7 +17,7 @@ import { FailureKeeper } from './failure-keeper.js';
 import type { Written } from './kept-row.js';
 import { ProviderHealth } from './provider-health.js';
 import { leaseSeconds, type Room } from './room.js';
-import { settleBeforeAsking, unknownAfter, type ProviderTraits } from './transition.js';
+import { ownTrouble, settleBeforeAsking, unknownAfter, type ProviderTraits } from './transition.js';
 
 /** Milliseconds between tries to write down an answer while the database is away. */
 const REWRITE_MS = 500;
@@ -99,9 +99,10 @@ export class RenewalAttempt {
     // Nothing was sent and nothing is known: the next holder starts as if this claim had not been.
     if (outcome.code === 'lease_ran_out')
       return this.failures.release(claimed, unknownAfter(claimed, traits));
+    const failure = ownTrouble(claimed, outcome, room.misconfigured);
     const write = async (): Promise<Written | undefined> => {
-      await keepHealth();
-      return this.failures.settle({ ...claimed, now }, outcome, traits);
+      if (failure === outcome) await keepHealth();
+      return this.failures.settle({ ...claimed, now }, failure, traits);
     };
     return this.#written(claimed, write, outcome.code);
   }

@@ -3,7 +3,13 @@ import type { Rotation } from '../config/provider-shapes.js';
 import type { Failure } from '../provider/verdict.js';
 import { aConnection, inSeconds } from '../../test/support/connections.js';
 import type { ClaimedConnection } from './connection.js';
-import { isResendSafe, settleBeforeAsking, settleFailure, type ProviderTraits } from './transition.js';
+import {
+  isResendSafe,
+  ownTrouble,
+  settleBeforeAsking,
+  settleFailure,
+  type ProviderTraits,
+} from './transition.js';
 
 const HALF = (): number => 0.5;
 const LIFE_S = 1_000;
@@ -28,6 +34,39 @@ const unavailable = (mayHaveActed: boolean, retryAfterSeconds: number | null = n
   code: 'timed_out',
   mayHaveActed,
   retryAfterSeconds,
+});
+
+describe('a refusal of our registration', () => {
+  const again = claimed({ lastError: 'client_refused', consecutiveFailures: 1 });
+
+  it.each([
+    ['the first of this connection', claimed({ lastError: 'timed_out', consecutiveFailures: 1 }), false],
+    ['while the provider knows nobody', again, true],
+  ] as const)('is the provider’s: %s', (_, connection, isMisconfigured) => {
+    expect(ownTrouble(connection, OURS, isMisconfigured)).toBe(OURS);
+  });
+
+  it.each([
+    [1, 60],
+    [2, 300],
+    [3, 1_800],
+    [40, 1_800],
+  ])(
+    'is the connection’s own once the provider has taken it from another: after %i, %i s',
+    (times, waitS) => {
+      const failure = ownTrouble({ ...again, consecutiveFailures: times }, OURS, false);
+      const settled = settleFailure({ ...again, consecutiveFailures: times }, failure, UNKNOWN, HALF);
+      expect(settled).toMatchObject({ status: 'active', lastError: 'client_refused', unknownOutcome: null });
+      expect(settled.renewInS).toBeGreaterThanOrEqual(waitS);
+    },
+  );
+
+  it('is nothing that a grant, or the way there, can be refused by', () => {
+    for (const failure of [DEAD, DOUBT, unavailable(true)])
+      expect(ownTrouble(claimed({ lastError: failure.code, consecutiveFailures: 2 }), failure, false)).toBe(
+        failure,
+      );
+  });
 });
 
 describe('whether a refresh token may be sent twice', () => {

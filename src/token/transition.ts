@@ -22,7 +22,7 @@ export interface FailureSettlement {
 
 /** Attempts that may be lost to crashes before the connection is left alone. */
 const MOST_CRASHES = 3;
-/** A grant that was refused without a known code is tried again after these seconds; the next refusal is the last. */
+/** A grant that was refused without a known code is tried again after these seconds; the next such refusal is the last. */
 const SUSPECT_RETRIES_S = [60, 300, 1_800] as const;
 /** A stored credential may be put right at the provider's side, so even a dead one is tried, rarely. */
 const DEAD_CREDENTIAL_RETRY_S = 3_600;
@@ -52,6 +52,27 @@ export function settleBeforeAsking(
     consecutiveFailures: connection.consecutiveFailures + 1,
     unknownOutcome: 'crash',
     renewInS: putOffS,
+  };
+}
+
+/**
+ * Refused once more as if the provider did not know us, though it has taken our registration meanwhile: that is about this
+ * connection alone, such as a company that is gone. It waits longer each time, since to put it down to the provider would
+ * keep all others waiting. Any other failure is what it is.
+ */
+export function ownTrouble(
+  connection: ClaimedConnection,
+  failure: Failure,
+  isProviderMisconfigured: boolean,
+): Failure {
+  const { kind, code } = failure;
+  if (kind !== 'misconfigured' || isProviderMisconfigured || connection.lastError !== code) return failure;
+  const times = Math.min(connection.consecutiveFailures, SUSPECT_RETRIES_S.length);
+  return {
+    kind: 'unavailable',
+    code,
+    mayHaveActed: false,
+    retryAfterSeconds: SUSPECT_RETRIES_S[times - 1] ?? 0,
   };
 }
 
