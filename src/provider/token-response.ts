@@ -71,10 +71,9 @@ const SCOPE = /^[\x21-\x7e]{1,256}$/;
 /** A list, or a text with commas or spaces; null where the answer does not say, or says nothing. */
 function readScopes(value: unknown): string[] | null {
   const list = typeof value === 'string' ? value.split(/[\s,]+/) : value;
-  if (!Array.isArray(list) || list.length === 0) return null;
-  return list
-    .slice(0, MOST_SCOPES)
-    .filter((scope): scope is string => typeof scope === 'string' && SCOPE.test(scope));
+  if (!Array.isArray(list)) return null;
+  const scopes = list.filter((scope): scope is string => typeof scope === 'string' && SCOPE.test(scope));
+  return scopes.length > 0 ? scopes.slice(0, MOST_SCOPES) : null;
 }
 
 /** The type is case-insensitive (RFC 6749 5.1); the usual one is told in its usual spelling. */

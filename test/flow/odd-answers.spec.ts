@@ -76,6 +76,23 @@ describe.each(['fynd', 'connect'])('an answer of %s', (provider) => {
     expect([sent(), warnings() - before]).toEqual(['test-secret-first', 1]);
   });
 
+  it.each([
+    ['an empty text', ''],
+    ['separators', ' , '],
+    ['no names', [1, '', 'b c', null]],
+    ['an object', { a: true }],
+  ])('that brings %s for scopes says nothing of them', async (_what, scope) => {
+    await renewWith({ scope });
+    expect(await row()).toMatchObject({ scopes: ['a', 'b'] });
+    const path = `/v1/tokens/${provider}/companies/42?scope=b`;
+    expect((await world.api(broker, 'GET', path)).status).toBe(200);
+  });
+
+  it('may bring a scope behind many that are none', async () => {
+    await renewWith({ scope: [...Array<string>(300).fill(''), 'c'] });
+    expect(await row()).toMatchObject({ scopes: ['c'] });
+  });
+
   it('that brings null for a refresh token brings none', async () => {
     await renewWith({ refresh_token: null });
     expect(await row()).toMatchObject({ refresh_token_kept: true });
