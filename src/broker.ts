@@ -22,6 +22,7 @@ import { Clock } from './shared/clock.js';
 import { Problem } from './shared/problem.js';
 import { StartWatch } from './shared/start-watch.js';
 import { DirectReads, routeOfRead } from './token/direct-reads.js';
+import { RecentWrites } from './token/recent-writes.js';
 import { RenewalSchedule } from './token/renewal-schedule.js';
 import { BrokerLogger } from './telemetry/logger.js';
 import { Metrics } from './telemetry/metrics.js';
@@ -61,6 +62,7 @@ export async function startBroker(settings: Settings, clock = new Clock()): Prom
   let app: NestFastifyApplication | undefined;
   try {
     const started = (app = await assemble(settings, clock, watch));
+    if (watch.hasWaited) started.get(RecentWrites).wasAway();
     const reads = started.get(DirectReads);
     const tracing = started.get(Tracing);
     const short: ShortWay = (request, response, goTheLongWay) => reads.serve(request, response, goTheLongWay);

@@ -51,8 +51,8 @@ export class Database {
   readonly #named: boolean;
   #isAway = false;
   #wasCut = false;
-  /** Monotonic milliseconds at which it was first reached again. */
-  #returnedAt = -Infinity;
+  /** Monotonic milliseconds at which it was first reached again. Whoever starts cannot know that it was not away until now. */
+  #returnedAt: number;
 
   constructor(
     @Inject(DataSource) dataSource: DataSource,
@@ -62,9 +62,10 @@ export class Database {
   ) {
     this.#named = settings?.database.namedStatements ?? true;
     this.#ownPool = (dataSource.driver as unknown as { master: Pool }).master;
+    this.#returnedAt = clock.monotonic();
   }
 
-  /** Seconds since this process could not reach it; 0 while it cannot, Infinity where it always could. Being slow does not count. */
+  /** Seconds for which this process knows that it was not away; 0 while it is. Being slow does not count. */
   secondsSinceAway(): number {
     return this.#wasCut ? 0 : (this.clock.monotonic() - this.#returnedAt) / 1_000;
   }

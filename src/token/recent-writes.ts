@@ -61,15 +61,18 @@ export class RecentWrites implements OnApplicationBootstrap {
   ) {}
 
   onApplicationBootstrap(): void {
-    const doubt = (): void => {
-      this.#certainAt = Infinity;
-      this.#doubts += 1;
-    };
+    const doubt = (): void => this.#doubt();
     const look = (): void => void this.#lookInRounds();
     this.database.onCut(doubt);
     this.notifications.onLost(doubt);
     this.database.onReturn(look);
     this.notifications.onReconnect(look);
+  }
+
+  /** The start had to wait for the database. One that found it there is no sign of a failover, and holds nobody up. */
+  wasAway(): void {
+    this.#doubt();
+    void this.#lookInRounds();
   }
 
   /**
@@ -109,6 +112,11 @@ export class RecentWrites implements OnApplicationBootstrap {
     );
     await run;
     return again;
+  }
+
+  #doubt(): void {
+    this.#certainAt = Infinity;
+    this.#doubts += 1;
   }
 
   /** One after the other: a database that comes and goes would otherwise be asked more the worse it is. */

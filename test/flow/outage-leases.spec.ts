@@ -67,6 +67,23 @@ describe('a lease that ran out while the database was away', () => {
     expect(await row()).toMatchObject({ crashes: 0, unknown_outcome: null, lease_owner: null });
   });
 
+  it('is its holder’s for that term also to a replica that was started after the outage', async () => {
+    await hold();
+    const claimed = await row();
+    cable.cut();
+    await world.advance(TERM_S + 1);
+    for (const each of [holder, other])
+      await eventually(async () => (await world.api(each, 'GET', '/v1/connections')).status === 503);
+    cable.mend();
+    const late = await world.local();
+    await world.settle(late);
+    expect(await row()).toMatchObject({ lease_epoch: claimed['lease_epoch'], crashes: 0 });
+    await world.simulator.control('POST', 'release');
+    await eventually(async () => (await row())['token_version'] === 2);
+    expect(await row()).toMatchObject({ crashes: 0, unknown_outcome: null, lease_owner: null });
+    await late.broker.stop();
+  });
+
   it('is anybody’s after that term, and without an outage there is none', async () => {
     await hold();
     const claimed = await row();

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Client, escapeIdentifier } from 'pg';
+import { RecentWrites } from '../../src/token/recent-writes.js';
 import { Cable } from '../support/cable.js';
 import { ask, eventually, freePort, type Answer } from '../support/http.js';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
@@ -102,6 +103,21 @@ describe('a start while the database is away', () => {
     expect((await world.keepKonnect(broker, '42')).status).toBe(201);
     expect((await at('PORT', '/v1/tokens/konnect/companies/42', KEY)).status).toBe(200);
     await broker.broker.stop();
+  });
+
+  it('sends no refresh token before the others had time to write again what a failover forgot', async () => {
+    const starting = world.local(environment);
+    await answers('PORT');
+    cable.mend();
+    const { broker } = await starting;
+    const recent = broker.app.get(RecentWrites);
+    expect(recent.isCertain()).toBe(false);
+    expect(await recent.certain()).toBe(true);
+    await broker.stop();
+    // A start that waits for nothing has no reason to.
+    const next = await world.local(environment);
+    expect(next.broker.app.get(RecentWrites).isCertain()).toBe(true);
+    await next.broker.stop();
   });
 
   it('migrates an empty database once it is there, as a process that was started before it', async () => {

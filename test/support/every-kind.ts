@@ -60,9 +60,10 @@ export class EveryKind {
     await new Browser().follow(String(body['url']), hosts);
   }
 
-  /** Lets a schedule look at the calendar, and all that it begins end. */
-  async look(): Promise<void> {
+  /** Lets a schedule look at the calendar, once it has run for so many seconds, and all that it begins end. */
+  async look(afterS = 0): Promise<void> {
     const scheduled = await this.world.local();
+    if (afterS > 0) await this.world.advance(afterS);
     await this.world.settle(scheduled);
     await scheduled.broker.stop();
   }
