@@ -32,7 +32,7 @@ const mayImport = {
   // Asks a running broker over its API, as any caller does.
   import: ['shared'],
   // Looks at what the broker would work with, as the broker would.
-  doctor: ['shared', 'config', 'database', 'provider', 'oauth', 'import'],
+  doctor: ['shared', 'config', 'database', 'vault', 'provider', 'oauth', 'import'],
   cli: ['shared', 'config', 'database', 'vault', 'telemetry', 'audit', 'import', 'doctor'],
 };
 

@@ -12,6 +12,7 @@ import { checkKeys } from './keys-check.js';
 import { checkProvider } from './provider-check.js';
 import { checkProviderStates } from './provider-state-check.js';
 import { checkPublicUrls } from './public-url-check.js';
+import { checkWebhooks } from './webhooks-check.js';
 
 class Examination {}
 
@@ -29,6 +30,7 @@ export async function examine(settings: Settings, clock = new Clock()): Promise<
     ])),
     ...(await checkProviders(settings, clock)),
     ...checkCallers(settings, clock.now()),
+    ...(await checkWebhooks(settings, clock)),
     ...(await checkPublicUrls(settings)),
   ];
 }

@@ -1,5 +1,6 @@
 /** What is looked at. */
-export type About = 'configuration' | 'database' | 'keys' | 'provider' | 'callers' | 'public_url';
+export type About =
+  'configuration' | 'database' | 'keys' | 'provider' | 'callers' | 'webhooks' | 'public_url';
 
 /** `problem`: it does not work, or soon will not. `warning`: it works, and somebody should know. */
 export type Level = 'ok' | 'warning' | 'problem';

@@ -3,7 +3,7 @@ import { ServerMetadata } from '../oauth/server-metadata.js';
 import type { ProviderObservations } from '../provider/observations.js';
 import type { Upstream, UpstreamRequest, UpstreamResult } from '../provider/upstream.js';
 import type { Clock } from '../shared/clock.js';
-import { lookAtCertificate } from './certificate.js';
+import { judgeCertificate, shakeHands } from './certificate.js';
 import { Findings, type Finding } from './finding.js';
 
 /** The way out, as the broker itself has it. */
@@ -16,7 +16,6 @@ export interface WayOut {
 const SKEW_TOLD_S = 5;
 /** No more than this is corrected where an expiry is told as a time of day. */
 const SKEW_CORRECTED_S = 300;
-const CERTIFICATE_DUE_MS = 14 * 86_400_000;
 
 /** Whether a provider's token endpoint is there. It is asked without any credential, and so can do nothing but refuse. */
 export async function checkProvider(
@@ -70,19 +69,9 @@ async function requestFor(
 }
 
 async function checkCertificate(url: URL, findings: Findings, clock: Clock): Promise<void> {
-  const shown = await lookAtCertificate(url);
-  if (shown === undefined) return;
-  if ('refused' in shown) {
-    findings.problem(
-      `the certificate of ${url.host} is not believed (${shown.refused})`,
-      'Where its authority is your own, name it in NODE_EXTRA_CA_CERTS; else somebody is between.',
-    );
-  } else if (shown.until.getTime() - clock.now().getTime() < CERTIFICATE_DUE_MS) {
-    findings.warn(
-      `the certificate of ${url.host} ends at ${shown.until.toISOString()}`,
-      'Ask those who run it to renew it.',
-    );
-  } else findings.ok(`the certificate of ${url.host} is believed, until ${shown.until.toISOString()}`);
+  const shown = await shakeHands(url);
+  // That nobody is there is told by the request itself.
+  if (!('away' in shown)) judgeCertificate(shown, url, findings, clock);
 }
 
 function judge(result: UpstreamResult, { host, pathname }: URL, findings: Findings): void {

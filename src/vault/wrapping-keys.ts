@@ -118,11 +118,12 @@ export class WrappingKeys {
   }
 }
 
-async function unwrapBy(wrapping: KeyWrapping, stored: WrappedDataKey): Promise<Buffer | undefined> {
+/** Undefined where it is not what has wrapped it. Throws KeyServiceError. */
+export async function unwrapBy(wrapping: KeyWrapping, stored: WrappedDataKey): Promise<Buffer | undefined> {
   const plain = await wrapping.unwrap(stored.wrapped, bindingOf(stored));
   return plain?.length === KEY_BYTES ? plain : undefined;
 }
 
-function bindingOf({ id, purpose }: Pick<WrappedDataKey, 'id' | 'purpose'>): Buffer {
+export function bindingOf({ id, purpose }: Pick<WrappedDataKey, 'id' | 'purpose'>): Buffer {
   return Buffer.from(JSON.stringify(['token-broker data key', id, purpose]));
 }
