@@ -1,5 +1,6 @@
-import { Controller, Get, ServiceUnavailableException } from '@nestjs/common';
+import { Controller, Get, Query, ServiceUnavailableException } from '@nestjs/common';
 import { HealthCheckService, type HealthCheckResult } from '@nestjs/terminus';
+import { IsIn, IsOptional } from 'class-validator';
 import { Public } from '../http/access.js';
 import { Answers } from '../http/description.js';
 import { Problem } from '../shared/problem.js';
@@ -26,6 +27,14 @@ class HealthAnswer {
   @Field(PARTS) readonly details!: object;
 }
 
+/**
+ * A balancer asks with `from_memory=true`: a replica is then ready also while its database is away, for as long as it serves
+ * tokens that it has read before. All replicas lose their database at once, and nobody would be left to serve them.
+ */
+class ReadyQuery {
+  @IsOptional() @IsIn(['true', 'false']) from_memory?: 'true' | 'false';
+}
+
 @Controller('health')
 export class HealthController {
   constructor(
@@ -44,7 +53,14 @@ export class HealthController {
   @Get('ready')
   @Public(WHY_PUBLIC)
   @Answers('Should this replica get requests?', HealthAnswer, 'not_ready')
-  async ready(): Promise<HealthCheckResult> {
+  async ready(@Query() { from_memory }: ReadyQuery): Promise<HealthCheckResult> {
+    if (from_memory === 'true' && (await this.readiness.servesFromMemory())) {
+      return this.#check(() => [
+        () => this.readiness.process(),
+        () => this.readiness.unlocked(),
+        () => this.readiness.remembered(),
+      ]);
+    }
     return this.#check(() => [
       () => this.readiness.process(),
       () => this.readiness.unlocked(),

@@ -4,6 +4,7 @@ import { DatabaseModule } from '../database/database.module.js';
 import { TelemetryModule } from '../telemetry/telemetry.module.js';
 import { TokenModule } from '../token/token.module.js';
 import { VaultModule } from '../vault/vault.module.js';
+import { DatabaseReach } from './database-reach.js';
 import { HealthController } from './health.controller.js';
 import { MetricsController } from './metrics.controller.js';
 import { ProcessGauges } from './process-gauges.js';
@@ -18,6 +19,6 @@ import { Readiness } from './readiness.js';
     VaultModule,
   ],
   controllers: [HealthController, MetricsController],
-  providers: [Readiness, ProcessGauges],
+  providers: [DatabaseReach, Readiness, ProcessGauges],
 })
 export class HealthModule {}

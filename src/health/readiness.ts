@@ -1,11 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
 import { DataSource } from 'typeorm';
-import { Database } from '../database/database.js';
 import { ProviderStateStore } from '../token/provider-state.store.js';
 import { KeyRing } from '../vault/key-ring.js';
-
-const PING = { name: 'health_ping', text: 'select 1' };
+import { DatabaseReach } from './database-reach.js';
 
 /** The parts without which a replica must get no requests. */
 @Injectable()
@@ -14,7 +12,7 @@ export class Readiness {
 
   constructor(
     private readonly indicators: HealthIndicatorService,
-    private readonly database: Database,
+    private readonly database: DatabaseReach,
     @Inject(DataSource) private readonly dataSource: DataSource,
     private readonly keys: KeyRing,
     private readonly providers: ProviderStateStore,
@@ -33,11 +31,20 @@ export class Readiness {
   async reachable(): Promise<HealthIndicatorResult> {
     const indicator = this.indicators.check('database');
     try {
-      await this.database.run(PING);
+      await this.database.ping();
       return indicator.up();
     } catch {
       return indicator.down({ reason: 'unreachable' });
     }
+  }
+
+  /** As `DatabaseReach.servesFromMemory`. */
+  async servesFromMemory(): Promise<boolean> {
+    return this.database.servesFromMemory();
+  }
+
+  remembered(): HealthIndicatorResult {
+    return this.indicators.check('database').degraded({ reason: 'unreachable' });
   }
 
   async migrated(): Promise<HealthIndicatorResult> {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
 import { Cable } from '../support/cable.js';
-import { eventually, type Answer } from '../support/http.js';
+import { ask, eventually, type Answer } from '../support/http.js';
 import { ADMIN_KEY, useWorld, type LocalBroker } from '../support/world.js';
 
 describe('while the database is away', () => {
@@ -87,6 +87,35 @@ describe('while the database is away', () => {
     expect((await read()).status).toBe(200);
     world.clock.advance(20);
     expect((await read()).status).toBe(503);
+    cable.mend();
+    await healed();
+  });
+
+  it('a balancer still finds who serves it, and nobody else', async () => {
+    const health = (query = ''): Promise<Answer> => ask('GET', `${broker.api}/health/ready${query}`);
+    const FROM_MEMORY = '?from_memory=true';
+    expect((await health(FROM_MEMORY)).body['status']).toBe('ok');
+    cable.cut();
+    await eventually(async () => (await health()).status === 503);
+    const { status, body } = await health(FROM_MEMORY);
+    expect([status, body['status'], body['details']]).toEqual([
+      200,
+      'degraded',
+      {
+        process: { status: 'up' },
+        keys: { status: 'up' },
+        database: { status: 'degraded', reason: 'unreachable' },
+      },
+    ]);
+    expect((await health('?from_memory=false')).status).toBe(503);
+    world.clock.advance(290);
+    expect((await health(FROM_MEMORY)).status).toBe(200);
+    world.clock.advance(20);
+    expect((await health(FROM_MEMORY)).status).toBe(503);
+    cable.mend();
+    await eventually(async () => (await health(FROM_MEMORY)).body['status'] === 'ok');
+    cable.swallow();
+    await eventually(async () => (await health(FROM_MEMORY)).body['status'] === 'degraded');
     cable.mend();
     await healed();
   });

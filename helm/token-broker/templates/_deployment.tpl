@@ -68,8 +68,9 @@ spec:
             periodSeconds: 2
             failureThreshold: 300
             timeoutSeconds: 5
+          # All replicas lose their database at once: for as long as they serve from memory, they have to be found.
           readinessProbe:
-            httpGet: { path: /health/ready, port: ops }
+            httpGet: { path: '/health/ready?from_memory=true', port: ops }
             periodSeconds: 5
             failureThreshold: 2
             timeoutSeconds: 5
