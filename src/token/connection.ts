@@ -84,6 +84,11 @@ export function isLeased(connection: Connection): boolean {
   return connection.leaseUntil !== null && connection.leaseUntil > connection.now;
 }
 
+/** True where it is due, free, and nothing has failed: whoever held its lease gave that back before anybody was asked. */
+export function isGivenBack({ leaseUntil, renewAt, now, consecutiveFailures }: Connection): boolean {
+  return leaseUntil === null && renewAt !== null && renewAt <= now && consecutiveFailures === 0;
+}
+
 /** True where it has a grant or a token that is not known to be dead. */
 export function isLiving({ status, sealedGrant, sealedToken }: Connection): boolean {
   if (status === 'revoked' || status === 'reauthorization_required') return false;

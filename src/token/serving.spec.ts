@@ -165,6 +165,10 @@ describe('after a renewal', () => {
     expect(judgeAfterRenewal(aConnection({ ...EXPIRED, ...FAILED, renewAt: NOW }), wish())).toEqual(
       refuse('provider_unavailable'),
     );
+    // Given back before anybody was asked.
+    expect(judgeAfterRenewal(aConnection({ ...EXPIRED, renewAt: NOW }), wish())).toEqual(
+      refuse('provider_unavailable'),
+    );
     expect(judgeAfterRenewal(aConnection(FAILED), wish())).toEqual(STALE);
     expect(judgeAfterRenewal(aConnection({ status: 'revoked' }), wish())).toEqual(
       refuse('connection_revoked'),

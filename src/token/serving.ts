@@ -1,7 +1,7 @@
 import { MADE_NO_SENSE } from '../provider/verdict.js';
 import type { ProblemCode } from '../shared/problem.js';
 import type { TokenInHand } from './token-in-hand.js';
-import { isReported, remainingSeconds, type Connection } from './connection.js';
+import { isGivenBack, isReported, remainingSeconds, type Connection } from './connection.js';
 
 /** What a caller asked of a token. */
 export interface Wish {
@@ -72,7 +72,8 @@ function unrenewable(remaining: number): Verdict {
 export function judgeAfterRenewal(connection: Connection, wish: Wish): Verdict {
   const verdict = judge(connection, wish);
   if (verdict.kind !== 'renew') return verdict;
-  if (connection.consecutiveFailures > 0) return { kind: 'refuse', code: failureProblem(connection) };
+  if (connection.consecutiveFailures > 0 || isGivenBack(connection))
+    return { kind: 'refuse', code: failureProblem(connection) };
   return {
     kind: 'refuse',
     code: 'ttl_unsatisfiable',

@@ -3,7 +3,7 @@ import { Notifications } from '../database/notifications.js';
 import type { TokenProvider } from '../provider/token-provider.js';
 import { Clock } from '../shared/clock.js';
 import { within } from '../shared/within.js';
-import { isLeased, type Connection } from './connection.js';
+import { isGivenBack, isLeased, type Connection } from './connection.js';
 import { ConnectionStore } from './connection.store.js';
 import { RenewalAttempt, type Claim } from './renewal-attempt.js';
 import { closedProblem } from './closed-provider.js';
@@ -59,19 +59,6 @@ export class TokenRenewer {
   /** As `renew`, also of a provider that is paused or misconfigured: to see how it is. Neither is lifted by asking. */
   async probe(connection: Connection): Promise<Connection | undefined> {
     return this.#share(connection, connection.tokenVersion, 'probe');
-  }
-
-  /** Waits for a renewal of this version that somebody has begun or is about to, without beginning one. */
-  async join(connection: Connection, version: number): Promise<Connection | undefined> {
-    const until = this.clock.monotonic() + CALLER_WAITS_MS;
-    for (let aboutTo = true; ; aboutTo = false) {
-      const change = this.notifications.changeOf(connection.id, POLL_MS);
-      const row = await this.store.findById(connection.id);
-      if (!row || row.tokenVersion > version) return row;
-      if (!isLeased(row) && !aboutTo) return row;
-      if (this.clock.monotonic() >= until) return undefined;
-      await change;
-    }
   }
 
   /** Runs a renewal under a lease that was taken. Resolves early where it cannot be written down yet. */
@@ -178,10 +165,11 @@ export class TokenRenewer {
       }
       const change = this.notifications.changeOf(connection.id, POLL_MS);
       const row = await this.store.findById(connection.id);
-      if (!row || row.tokenVersion > wanting || row.leaseUntil === null) return row;
+      if (!row || row.tokenVersion > wanting) return row;
+      if (row.leaseUntil === null && !isGivenBack(row)) return row;
       if (this.clock.monotonic() >= until) return undefined;
       await change;
-      // A lease that ran out belongs to somebody who died: the next round takes it.
+      // A lease that ran out belongs to somebody who died, and one that was given back to nobody: the next round takes it.
       isFree = !isLeased(row);
     }
   }

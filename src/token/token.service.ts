@@ -5,7 +5,7 @@ import type { TokenProvider } from '../provider/token-provider.js';
 import type { Subject } from '../shared/ids.js';
 import { Problem, type ProblemCode, type ProblemExtensions } from '../shared/problem.js';
 import { Metrics } from '../telemetry/metrics.js';
-import { isLeased, type Connection } from './connection.js';
+import { isGivenBack, isLeased, type Connection } from './connection.js';
 import { ConnectionStore } from './connection.store.js';
 import {
   failureProblem,
@@ -144,7 +144,7 @@ export class TokenService {
     }
     const fresh = await this.#find(subject, false, caller);
     if (fresh.tokenVersion === version && (fresh.reportedVersion === version || isLeased(fresh))) {
-      return this.#renewed(provider, await this.renewer.join(fresh, version), version, caller);
+      return this.#renewed(provider, await this.renewer.renew(fresh, version), version, caller);
     }
     return this.#serve(provider, fresh, wish, caller, tooSoon(fresh, version));
   }
@@ -211,7 +211,7 @@ export class TokenService {
     const verdict = judgeAfterRenewal(row, { minTtl: 0, scopes: [] });
     if (verdict.kind !== 'serve') throw await this.#refusal(provider, row, verdict, caller);
     if (row.tokenVersion > version) return servedNow(provider, row, verdict.stale, null);
-    if (row.consecutiveFailures > 0) {
+    if (row.consecutiveFailures > 0 || isGivenBack(row)) {
       const failed: Verdict = { kind: 'refuse', code: failureProblem(row) };
       throw await this.#refusal(provider, row, failed, caller);
     }

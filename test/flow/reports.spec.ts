@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
-import type { Answer, Json } from '../support/http.js';
+import { within } from '../../src/shared/within.js';
+import { eventually, type Answer, type Json } from '../support/http.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
 
 const world = useWorld();
@@ -63,6 +64,22 @@ describe('a report that the provider refused a token', () => {
     expect(new Set(late.map(({ status, body }) => `${status} ${String(body['version'])}`))).toEqual(
       new Set(['200 2']),
     );
+    expect(await renewals(company)).toBe(1);
+  });
+
+  it('waits with the others where the first of them waits for room: nobody gets back what was refused', async () => {
+    const [before, { path, company }] = [await installed(), await installed()];
+    // One call at a time is how each provider begins.
+    await world.sql('truncate provider_states');
+    const held = { provider: 'fynd', operation: 'renew', company_id: before.company };
+    await world.simulator.fault({ ...held, hold_until_released: true });
+    const first = report(before.path, 1);
+    await eventually(async () => (await world.simulator.ledger('?limit=0')).counters['held'] === 1);
+    const reports = Array.from({ length: 5 }, () => report(path, 1));
+    expect(await within(Promise.race(reports), 1_500)).toBeUndefined();
+    await world.simulator.control('POST', 'release');
+    const answers = await Promise.all([first, ...reports]);
+    expect(answers.map(({ status, body }) => [status, body['version']])).toEqual(answers.map(() => [200, 2]));
     expect(await renewals(company)).toBe(1);
   });
 

@@ -1,5 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
+import { ProviderRegistry } from '../../src/provider/provider-registry.js';
+import { within } from '../../src/shared/within.js';
+import { RenewalClaims } from '../../src/token/renewal-claims.js';
 import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
+import { TokenRenewer } from '../../src/token/token-renewer.js';
 import { Client } from 'pg';
 import { eventually } from '../support/http.js';
 import { useWorld } from '../support/world.js';
@@ -32,6 +36,22 @@ describe('an orderly stop', () => {
     expect((await kept).status).toBe(201);
     // The connection that the caller keeps open holds nothing up.
     expect(performance.now() - answeredAt).toBeLessThan(3_000);
+  });
+
+  it('gives back what was claimed and not begun: who waits for that elsewhere renews it', async () => {
+    const [leaving, other] = [await world.local(), await world.local()];
+    for (const each of [leaving, other]) world.stopTicking(each);
+    await world.sql('truncate connections, provider_states');
+    await world.install(leaving, '45');
+    await world.advance(3_601);
+    const { app } = leaving.broker;
+    const { claims } = await app.get(RenewalClaims).due(app.get(ProviderRegistry).get('fynd'), 1);
+    const reading = world.api(other, 'GET', '/v1/tokens/fynd/companies/45');
+    expect(await within(reading, 1_000)).toBeUndefined();
+    await Promise.all(claims.map((claim) => app.get(TokenRenewer).giveBack(claim)));
+    const { status, body } = await reading;
+    expect([claims.length, status, body['version']]).toEqual([1, 200, 2]);
+    for (const each of [leaving, other]) await each.broker.stop();
   });
 
   it('begins no renewal once it has begun, also where a look at the calendar was under way', async () => {
