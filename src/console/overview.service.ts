@@ -7,7 +7,7 @@ import { Problem } from '../shared/problem.js';
 import { ConnectionAnswers } from '../token/connection-answer.js';
 import { MOST_COUNTED } from '../token/connection-census.js';
 import { ConnectionOutlook, type TroubledConnection } from '../token/connection-outlook.js';
-import type { StatusCounts } from '../token/connection-tallies.js';
+import { NO_CONNECTIONS, type StatusCounts } from '../token/connection-tallies.js';
 import { STATUSES } from '../token/connection.js';
 import { answerProvider, type ProviderAnswer } from '../token/provider-answer.js';
 import { ProviderStateStore } from '../token/provider-state.store.js';
@@ -70,7 +70,7 @@ export class Overview {
       providers: providers.flatMap((provider) => {
         const state = states.get(provider.name);
         const tally = {
-          connections: tallies.get(provider.name) ?? NONE,
+          connections: tallies.get(provider.name) ?? NO_CONNECTIONS,
           backlog: backlogs.get(provider.name)?.due ?? 0,
         };
         return state ? [answerProvider(provider, state, tally)] : [];
@@ -87,8 +87,6 @@ export class Overview {
     });
   }
 }
-
-const NONE = sumOf([]);
 
 function sumOf(counts: Iterable<StatusCounts>): StatusCounts {
   const all = [...counts];

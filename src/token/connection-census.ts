@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Database } from '../database/database.js';
 import type { Backlog, Expiring } from '../telemetry/standing-metrics.js';
 import { STATUSES, type ConnectionStatus } from './connection.js';
+import { ConnectionTallies, NO_CONNECTIONS } from './connection-tallies.js';
 
 /** How many connections a provider has in each status, and how many of them wait for a renewal that is due. */
 export interface Tally {
@@ -36,6 +37,19 @@ const BACKLOG = {
          cross join lateral (
            select count(*)::float8 as due, min(renew_at) as oldest from (
              select c.renew_at from connections c where c.provider = p.provider and c.renew_at <= broker_now()
+             order by c.renew_at limit ${MOST_COUNTED} + 1) as first) as d`,
+};
+
+/** What is due, as the calendar claims it: looks at each row, and at no more of them than are counted. */
+const DUE = {
+  name: 'connections_due',
+  text: `select p.provider, d.due
+         from unnest($1::text[]) as p (provider)
+         cross join lateral (
+           select count(*)::float8 as due from (
+             select 1 from connections c
+             where c.provider = p.provider and c.renew_at <= broker_now() and c.sealed_grant is not null
+               and c.status not in ('paused', 'revoked')
              order by c.renew_at limit ${MOST_COUNTED} + 1) as first) as d`,
 };
 
@@ -82,7 +96,24 @@ const PICK = {
 /** Looks at all connections of a provider at once, and changes none. */
 @Injectable()
 export class ConnectionCensus {
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly tallies: ConnectionTallies,
+  ) {}
+
+  /** Of each of these providers, by name, without a look at the whole table; what is due is counted up to MOST_COUNTED and one. */
+  async glance(providers: readonly string[]): Promise<Map<string, Omit<Tally, 'secretsOverdue'>>> {
+    const [tallies, rows] = await Promise.all([
+      this.tallies.count(),
+      this.database.run<{ provider: string; due: number }>(DUE, [providers]),
+    ]);
+    return new Map(
+      rows.map(({ provider, due }) => [
+        provider,
+        { connections: tallies.get(provider) ?? NO_CONNECTIONS, backlog: due },
+      ]),
+    );
+  }
 
   /** Of each of these providers, by name; also of one that has none. */
   async count(providers: readonly string[]): Promise<Map<string, Tally>> {

@@ -5,6 +5,15 @@ import { STATUSES, type ConnectionStatus } from './connection.js';
 
 export type StatusCounts = Readonly<Record<ConnectionStatus, number>>;
 
+/** Of a provider that never had one. */
+export const NO_CONNECTIONS: StatusCounts = {
+  active: 0,
+  suspect: 0,
+  reauthorization_required: 0,
+  paused: 0,
+  revoked: 0,
+};
+
 /** Milliseconds between two sums: what was added since is read with every question. */
 const SUM_UP_EVERY_MS = 60_000;
 /** Sums are a row for each provider and status; a few additions more cost a reader nothing. */

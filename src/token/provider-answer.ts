@@ -48,7 +48,7 @@ export class ProviderAnswer {
     'Until when nobody asks it, because it failed again and again or said that it is asked too often.',
   )
   readonly left_alone_until!: string | null;
-  @Field(whole(3), 'Connections that are due now.') readonly backlog!: number;
+  @Field(whole(3), 'Connections that are due now, counted up to 50,000 and one.') readonly backlog!: number;
   @Field(nullable(number(0.4)), 'Seconds, theirs minus ours.') readonly clock_skew!: number | null;
   @Field(nullable(text('timed_out'), true), "One of the broker's codes; null once it works again.")
   readonly last_error!: string | null;

@@ -77,7 +77,7 @@ export class ProviderService implements OnApplicationBootstrap {
   async #answer(providers: readonly TokenProvider[]): Promise<ProviderAnswer[]> {
     const names = providers.map(({ name }) => name);
     await this.seen.write();
-    const [states, tallies] = await Promise.all([this.states.list(names), this.census.count(names)]);
+    const [states, tallies] = await Promise.all([this.states.list(names), this.census.glance(names)]);
     return providers.flatMap((provider) => {
       const state = states.get(provider.name);
       const tally = tallies.get(provider.name);

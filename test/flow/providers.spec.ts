@@ -35,6 +35,17 @@ describe('the list of providers', () => {
     }
   });
 
+  it('counts connections where they are written down as they change, and not in their table', async () => {
+    await world.keepKonnect(operator.broker, '91');
+    const many = [`insert into connection_tallies values ('konnect', 'active', 1000000)`];
+    many.push(`insert into connection_tallies values ('konnect', 'active', -1000000)`);
+    for (const [index, text] of many.entries()) {
+      await world.sql(text);
+      const { connections } = await operator.look('konnect');
+      expect(connections).toEqual({ ...NO_CONNECTIONS, active: index === 0 ? 1_000_001 : 1 });
+    }
+  });
+
   it('holds none that is disabled, and none that only the database remembers', async () => {
     await world.sql(`insert into provider_states (provider, status) values ('gone', 'misconfigured')`);
     const few = await world.local({ KONNECT_BASE_URL: undefined });
