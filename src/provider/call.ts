@@ -35,7 +35,7 @@ export interface Received {
 export class Call {
   /** Monotonic milliseconds at which the head of the answer was there. */
   answeredAt = NaN;
-  /** A connection stood, its certificate believed: nothing is sent before that. */
+  /** A connection stood in time, its certificate believed: nothing is sent before that. */
   #wasConnected = false;
   #bytes = 0;
 
@@ -66,6 +66,7 @@ export class Call {
       headers,
       agent: isTls ? agents.https : agents.http,
     });
+    const begunAt = this.clock.monotonic();
     const timer = setTimeout(() => fail(new TimedOut()), timeoutMs);
     // Rejects by itself: a request that Node has ended already, as it does after a 101, tells nobody that it is destroyed.
     const fail = (error: Error): void => {
@@ -78,7 +79,12 @@ export class Call {
       if (!this.#wasAnswered) fail(error);
     });
     request.on('socket', (socket) => {
-      socket.once(isTls ? 'secureConnect' : 'connect', () => (this.#wasConnected = true));
+      socket.once(isTls ? 'secureConnect' : 'connect', () => {
+        // A process that was stopped meanwhile hears of this before its timer ends, and somebody else may have asked since.
+        if (this.clock.monotonic() - begunAt >= timeoutMs) return fail(new TimedOut());
+        this.#wasConnected = true;
+        request.end(body);
+      });
       socket.on('data', (chunk: Buffer) => {
         this.#bytes += chunk.length;
         if (this.#bytes > this.mostBytes) fail(new TooLarge());
@@ -94,7 +100,6 @@ export class Call {
         resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: Buffer.concat(chunks) });
       });
     });
-    request.end(body);
   }
 
   get #wasAnswered(): boolean {

@@ -5,10 +5,12 @@ export class Cable {
   readonly #server: Server = createServer((socket) => this.#carry(socket));
   readonly #sockets = new Set<Socket>();
   readonly #swallowed = new Set<Socket>();
+  readonly #held = new Set<Socket>();
   /** Towards whom each connection of ours to the server passes on what that says. */
   readonly #answersOf = new Map<Socket, Socket>();
   #isCut = false;
   #isSwallowing = false;
+  #isHolding = false;
   #isDeaf = false;
 
   constructor(private target: URL) {}
@@ -16,6 +18,11 @@ export class Cable {
   /** Connections of whose requests nothing arrived. */
   get swallowed(): number {
     return this.#swallowed.size;
+  }
+
+  /** Connections that wait with what they have sent. */
+  get held(): number {
+    return [...this.#held].filter(({ bytesRead }) => bytesRead > 0).length;
   }
 
   async open(): Promise<string> {
@@ -38,6 +45,21 @@ export class Cable {
   /** Accepts who connects from here on, and passes nothing on of what they send. */
   swallow(): void {
     this.#isSwallowing = true;
+  }
+
+  /** Accepts who connects from here on, and has what they send wait. */
+  hold(): void {
+    this.#isHolding = true;
+  }
+
+  /** Passes on what waits, and all that follows; resolves when those connections are over. */
+  async letGo(): Promise<void> {
+    this.#isHolding = false;
+    const held = [...this.#held];
+    this.#held.clear();
+    const over = held.map((socket) => new Promise((resolve) => socket.once('close', resolve)));
+    for (const socket of held) this.#carry(socket);
+    await Promise.all(over);
   }
 
   /** Passes on what a PostgreSQL answers, and nothing that it says by itself to somebody who is quiet: no notification. */
@@ -67,6 +89,7 @@ export class Cable {
 
   #carry(socket: Socket): void {
     if (this.#isSwallowing) return this.#keepFromArriving(socket);
+    if (this.#isHolding) return this.#keepWaiting(socket);
     const onward = connect(Number(this.target.port), this.target.hostname);
     for (const [from, to] of [
       [socket, onward],
@@ -86,6 +109,14 @@ export class Cable {
     this.#sockets.add(socket);
     socket.on('error', () => undefined).on('close', () => this.#sockets.delete(socket));
     socket.once('data', () => this.#swallowed.add(socket)).resume();
+  }
+
+  #keepWaiting(socket: Socket): void {
+    this.#sockets.add(socket);
+    this.#held.add(socket);
+    socket
+      .on('error', () => undefined)
+      .on('close', () => (this.#sockets.delete(socket), this.#held.delete(socket)));
   }
 }
 
