@@ -1,3 +1,5 @@
+import { LATEST_BEFORE_EXPIRY_S } from './calendar.js';
+
 /** The columns of a Connection, as they are called in the code. */
 export const columns = (table: string): string => `
   ${table}.id, ${table}.provider, ${table}.company_id as "companyId", ${table}.location_id as "locationId",
@@ -22,3 +24,8 @@ export const tellReplicas = (changed: string): string =>
   `select ${changed}.*, pg_notify('connections', ${changed}.id::text) from ${changed}`;
 
 export const seconds = (parameter: string): string => `make_interval(secs => ${parameter}::double precision)`;
+
+/** When it is asked for next: at once, but where this is `unknown` as late as the token in hand allows, unless that was reported. */
+export const probeAt = (unknown: string): string => `case
+    when ${unknown} is null or c.reported_version = c.token_version then broker_now()
+    else greatest(broker_now(), c.expires_at - ${seconds(String(LATEST_BEFORE_EXPIRY_S))}) end`;

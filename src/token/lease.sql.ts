@@ -1,4 +1,4 @@
-import { columns, seconds, tellReplicas } from './connection-row.sql.js';
+import { columns, probeAt, seconds, tellReplicas } from './connection-row.sql.js';
 import { FORMER, KEPT_COLUMNS, tellFailure, TRACE_FAILURE } from './kept-row.js';
 import { ASKED, room, ROOM_COLUMNS, take } from './pace.sql.js';
 
@@ -169,13 +169,13 @@ export const LEASE_SQL = {
     tells: 'connections',
   },
 
-  /** Gives a lease back under which nothing was sent. What a former holder left unknown stays so. */
+  /** Gives a lease back under which nothing was sent. What a former holder left unknown stays so, and is put off as before. */
   release: {
     name: 'connection_release',
     text: `with kept as (
              update connections c set
                lease_owner = null, lease_until = null, attempts = greatest(0, c.attempts - 1),
-               renew_at = case when c.status <> 'paused' then broker_now() end,
+               renew_at = case when c.status <> 'paused' then ${probeAt('coalesce(c.unknown_outcome, $3)')} end,
                unknown_outcome = coalesce(c.unknown_outcome, $3),
                updated_at = broker_now()
              where c.id = $1 and c.lease_epoch = $2::bigint

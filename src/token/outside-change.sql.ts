@@ -1,4 +1,4 @@
-import { columns, seconds, tellReplicas } from './connection-row.sql.js';
+import { columns, probeAt, seconds, tellReplicas } from './connection-row.sql.js';
 
 /**
  * What a grant from outside writes: both fences are raised. $2 grant, $3 fingerprint of the credential (the same one
@@ -91,13 +91,16 @@ export const OUTSIDE_SQL = {
     tells: 'connections',
   },
 
-  /** Looked at at once: who knows what happened to the grant meanwhile. What it was suspected of before, it still is. */
+  /**
+   * Looked at at once: who knows what happened to the grant meanwhile. What it was suspected of before, it still is, and a
+   * refresh token that may be spent is put off as before.
+   */
   resume: {
     text: `with kept as (
              update connections c set
                status = case when ${IS_REPORTED} or c.refusals > 0 then 'suspect' else 'active' end,
                status_reason = case when ${IS_REPORTED} then 'reported' when c.refusals > 0 then c.last_error end,
-               renew_at = case when c.sealed_grant is null then null else broker_now() end, updated_at = broker_now()
+               renew_at = case when c.sealed_grant is null then null else ${probeAt('c.unknown_outcome')} end, updated_at = broker_now()
              where c.id = $1 and c.status = 'paused'
              returning ${columns('c')})
            ${tellReplicas('kept')}`,

@@ -182,6 +182,11 @@ describe('what nobody knows', () => {
     expect(await row(connection)).toMatchObject({ unknown_outcome: 'no_answer' });
     await connection.do('resume');
     await every.look();
+    // It is put off as before: callers are served meanwhile.
+    expect(await connection.renewals()).toBe(1);
+    expect((await connection.token()).body).toMatchObject({ version: 1, stale: true });
+    await world.advance(3_000 - 44);
+    await every.look();
     expect(await connection.shown()).toMatchObject({
       status: 'reauthorization_required',
       status_reason: 'lost_in_flight',

@@ -2,6 +2,7 @@ import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { ProviderRegistry } from '../../src/provider/provider-registry.js';
 import { RenewalAttempt } from '../../src/token/renewal-attempt.js';
 import { RenewalClaims } from '../../src/token/renewal-claims.js';
+import { TokenRenewer } from '../../src/token/token-renewer.js';
 import { eventually, type Json } from '../support/http.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
 
@@ -197,6 +198,27 @@ describe('an answer that was lost', () => {
       await app.get(RenewalAttempt).run(claim, { serveEarly: () => undefined, answered: () => undefined });
       expect(await renewals()).toBe(0);
       expect(await row()).toMatchObject({ lease_owner: null, unknown_outcome: 'crash' });
+    });
+
+    it('is put off as long as ever where a next holder gives back what it has not begun', async () => {
+      await world.install(broker, '42');
+      world.stopTicking(broker);
+      await crash();
+      const { app } = broker.broker;
+      const [claim] = await eventually(async () => {
+        const { claims } = await app.get(RenewalClaims).due(app.get(ProviderRegistry).get('fynd'), 1);
+        return claims.length > 0 && claims;
+      });
+      if (!claim?.claimed.crashed) throw new Error('the connection could not be claimed');
+      await app.get(TokenRenewer).giveBack(claim);
+      const { remaining, renewsIn, unknown_outcome: unknown } = await row();
+      expect(unknown).toBe('crash');
+      expect(Math.abs((renewsIn ?? NaN) - (remaining - 45))).toBeLessThan(1);
+      await world.settle(broker);
+      expect(await renewals()).toBe(0);
+      // What was reported with a 401 serves nobody: it is probed at once.
+      await world.api(broker, 'POST', '/v1/tokens/fynd/companies/42/report', { version: 1, status: 401 });
+      expect(await renewals()).toBe(1);
     });
   });
 });

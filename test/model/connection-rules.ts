@@ -209,7 +209,6 @@ export class ConnectionRules {
       this.#told(before, after, attempt);
     }
     if (turn.kind === 'report' && turn.company === after.company) trail.hasAsked = false;
-    if (turn.change === 'resume' && turn.company === after.company) trail.isFreed = true;
     if (turn.change === 'revive' && before.status === DEAD) {
       trail.isFreed = trail.isRevived = true;
       trail.hasAsked = false;

@@ -30,7 +30,7 @@ export interface Trail {
   hasAsked: boolean;
   /** Somebody had the dead tried again. */
   isRevived: boolean;
-  /** Somebody from outside opened the way: an operator's try, a resumption, a revival, the same grant kept again. */
+  /** Somebody from outside opened the way: an operator's try, a revival, the same grant kept again. */
   isFreed: boolean;
 }
 
