@@ -24,6 +24,7 @@ import type {
 } from './consent-provider.js';
 import { readGrant, readUserId, sealable, type FyndGrant, type RenewableGrant } from './fynd-grant.js';
 import { readImport } from './grant-import.js';
+import { readTest, type TestAnswer } from './test-answer.js';
 
 /** What the documents say an offline token lives; it counts only where an answer does not tell. */
 const OFFLINE_TTL_S = 3_600;
@@ -133,21 +134,17 @@ export class FyndPlatformProvider implements ConsentProvider {
     return { kind: 'issued', token, userId: readUserId(answer.body['current_user']) };
   }
 
-  /**
-   * Asks with a token that should be alive. Refused with a 401 it was ended at Fynd, by an uninstall; `unclear` is an answer
-   * that is about something else, `away` is none.
-   */
-  async test(companyId: string, accessToken: Secret): Promise<'alive' | 'ended' | 'unclear' | 'away'> {
+  /** Asks with a token that should be alive; `failure` is what the answer says of the provider. */
+  async test(companyId: string, accessToken: Secret): Promise<{ answer: TestAnswer; failure?: Failure }> {
     const path = `/service/platform/configuration/v1.0/company/${encodeURIComponent(companyId)}/application`;
     const result = await this.upstream.ask(this.settings, {
       method: 'GET',
       url: `${this.settings.baseUrl}${path}`,
       headers: { authorization: `Bearer ${accessToken.reveal()}` },
     });
-    if (result.kind === 'failed' || result.status >= 500 || result.status === 429) return 'away';
-    if (result.status === 401) return 'ended';
-    // A 403 is about a permission: whoever is told that, is known.
-    return (result.status >= 200 && result.status < 300) || result.status === 403 ? 'alive' : 'unclear';
+    const answer = readTest(result);
+    const isTold = answer === 'alive' || answer === 'ended';
+    return isTold ? { answer } : { answer, failure: this.#judge(result, true) };
   }
 
   readOffer(body: unknown, { locationId }: Subject): OfferedGrant {

@@ -20,6 +20,7 @@ import { FyndPlatformController } from './fynd-platform.controller.js';
 import { FyndSignalController } from './fynd-signal.controller.js';
 import { OAuth2Controller } from './oauth2.controller.js';
 import { UninstallHintStore } from './uninstall-hint.store.js';
+import { TokenTests } from './token-tests.js';
 import { UninstallProof } from './uninstall-proof.js';
 import { UninstallService } from './uninstall.service.js';
 
@@ -43,6 +44,7 @@ import { UninstallService } from './uninstall.service.js';
     ConsentService,
     AutoInstallService,
     UninstallHintStore,
+    TokenTests,
     UninstallProof,
     UninstallService,
   ],

@@ -35,6 +35,9 @@ const TAKE_DUE = {
               due as (select provider, company_id from uninstall_hints
                       where (proof_at is not null or taken_until is not null)
                         and coalesce(taken_until, proof_at) <= broker_now() and provider = any($2)
+                        -- Whoever paused the provider wants it left alone.
+                        and not exists (select from provider_states s
+                                        where s.provider = uninstall_hints.provider and s.paused_at is not null)
                       -- A flood of hints from anybody holds up none that is signed.
                       order by coalesce(signed_at > coalesce(proven_at, '-infinity'), false) desc,
                         coalesce(taken_until, proof_at)

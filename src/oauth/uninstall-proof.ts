@@ -2,12 +2,12 @@ import { Injectable, Logger } from '@nestjs/common';
 import { SessionService } from '../session/session.service.js';
 import { BROKER } from '../shared/actor.js';
 import { Problem } from '../shared/problem.js';
-import { placeOf, remainingSeconds, type Connection } from '../token/connection.js';
+import { remainingSeconds, type Connection } from '../token/connection.js';
 import { ConnectionStore } from '../token/connection.store.js';
 import { RevocationService } from '../token/revocation.service.js';
 import { TokenRenewer } from '../token/token-renewer.js';
-import { Vault } from '../vault/vault.js';
 import type { FyndPlatformProvider } from './fynd-platform.provider.js';
+import { TokenTests } from './token-tests.js';
 
 /** What a proof found: the extension is gone, or still there; `unknown` where the provider could not tell. */
 export type Finding = 'gone' | 'there' | 'unknown';
@@ -33,7 +33,7 @@ export class UninstallProof {
     private readonly sessions: SessionService,
     private readonly revocations: RevocationService,
     private readonly renewer: TokenRenewer,
-    private readonly vault: Vault,
+    private readonly tests: TokenTests,
   ) {}
 
   /** Is there anything that could end? So that nobody can fill the table with names. */
@@ -57,14 +57,12 @@ export class UninstallProof {
 
   /** The token in hand costs the least to ask with; a renewal is the other question. */
   async #lookAt(provider: FyndPlatformProvider, connection: Connection): Promise<Judgement> {
-    const { sealedToken, companyId } = connection;
+    const { sealedToken } = connection;
     const judge = (finding: Finding, judged = connection): Judgement => ({ finding, judged });
     // Somebody else may be renewing the grant, so that its token here proves nothing.
     if (connection.status === 'paused') return judge('unknown');
     if (sealedToken && remainingSeconds(connection) > CERTAIN_FOR_S) {
-      await this.vault.know(sealedToken);
-      const token = this.vault.open(sealedToken, placeOf(connection, 'sealed_token'));
-      const answer = await provider.test(companyId, token);
+      const answer = await this.tests.ofConnection(provider, connection, sealedToken);
       if (answer === 'alive') return judge('there');
       if (answer === 'ended') return judge('gone');
       if (answer === 'away') return judge('unknown');
@@ -86,7 +84,7 @@ export class UninstallProof {
   async #lookAtSessions(provider: FyndPlatformProvider, companyId: string): Promise<Finding> {
     let finding: Finding = 'there';
     for (const { id, token } of await this.sessions.livingTokensOf(provider.name, companyId, MOST_SESSIONS)) {
-      const answer = await provider.test(companyId, token);
+      const answer = await this.tests.of(provider, companyId, token);
       if (answer === 'away') return 'unknown';
       if (answer === 'ended') await this.sessions.end(id, BROKER);
       if (answer === 'unclear') finding = 'unknown';

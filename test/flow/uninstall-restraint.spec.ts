@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { UninstallService } from '../../src/oauth/uninstall.service.js';
 import { Browser } from '../support/browser.js';
 import { eventually, type Json } from '../support/http.js';
 import { Relay } from '../support/relay.js';
@@ -84,6 +85,54 @@ describe('a hint from anybody', () => {
     refuse(401);
     await proveAll(world, broker);
     expect((await token()).body).toMatchObject({ version: 1, access_token: same });
+  });
+
+  it('makes no call for a provider that an operator has paused, and is proven when that is over', async () => {
+    await connect('42');
+    await world.simulator.uninstall('42');
+    await world.api(broker, 'POST', '/v1/providers/fynd/pause');
+    await hint(broker, { company_id: '42' });
+    await broker.broker.app.get(UninstallService).look();
+    expect(relay.calls).toEqual([]);
+    await world.api(broker, 'POST', '/v1/providers/fynd/resume');
+    await proveAll(world, broker);
+    expect(await row()).toMatchObject({ status: 'revoked', status_reason: 'uninstalled' });
+  });
+
+  it('makes no call for a provider that is asked too often, and a 429 to one stops all calls', async () => {
+    await connect('42');
+    await connect('43');
+    relay.stance = (call) => (isApi(call) ? 429 : undefined);
+    await hint(broker, { company_id: '42' });
+    await proveAll(world, broker);
+    expect(
+      await world.sql('select closed_because from provider_states where closed_until > broker_now()'),
+    ).toEqual([{ closed_because: 'rate_limited' }]);
+    await world.sql(`update provider_states set closed_until = broker_now() + interval '1 minute'`);
+    relay.reset();
+    await hint(broker, { company_id: '43' });
+    await proveAll(world, broker);
+    expect(relay.calls).toEqual([]);
+    expect(await world.sql('select company_id, tries from uninstall_hints order by 1')).toEqual([
+      { company_id: '42', tries: 1 },
+      { company_id: '43', tries: 1 },
+    ]);
+  });
+
+  it('is one of no more calls at once than anything else that anybody may bring', async () => {
+    let [out, most] = [0, 0];
+    for (let company = 1; company <= 5; company += 1) await connect(String(company));
+    relay.stance = (call) => {
+      if (!isApi(call)) return undefined;
+      most = Math.max(most, (out += 1));
+      return new Promise<void>((resolve) => setTimeout(resolve, 1_000)).finally(() => (out -= 1));
+    };
+    await world.sql(
+      `insert into uninstall_hints (provider, company_id, proof_at) select provider, company_id, broker_now() from connections`,
+    );
+    await proveAll(world, broker);
+    // A fifth of `concurrency`.
+    expect([most, relay.calls.filter(isApi).length]).toEqual([4, 5]);
   });
 
   it('is proven by a renewal where the API answers about something else', async () => {
