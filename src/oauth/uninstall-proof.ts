@@ -18,8 +18,8 @@ interface Judgement {
   readonly judged: Connection;
 }
 
-/** Sessions of one company that are looked at for one hint. */
-const MOST_SESSIONS = 50;
+/** Sessions of one company that are read at once: while all of them have ended, there may be more. */
+const SESSIONS_AT_ONCE = 50;
 /** A 401 on a token that is about to expire proves nothing. */
 const CERTAIN_FOR_S = 60;
 
@@ -83,12 +83,18 @@ export class UninstallProof {
   /** Where only users have tokens, each is asked about by itself, for as long as the provider is there to tell. */
   async #lookAtSessions(provider: FyndPlatformProvider, companyId: string): Promise<Finding> {
     let finding: Finding = 'there';
-    for (const { id, token } of await this.sessions.livingTokensOf(provider.name, companyId, MOST_SESSIONS)) {
-      const answer = await this.tests.of(provider, companyId, token);
-      if (answer === 'away') return 'unknown';
-      if (answer === 'ended') await this.sessions.end(id, BROKER);
-      if (answer === 'unclear') finding = 'unknown';
-    }
+    let areAllEnded: boolean;
+    do {
+      const living = await this.sessions.livingTokensOf(provider.name, companyId, SESSIONS_AT_ONCE);
+      areAllEnded = living.length > 0;
+      for (const { id, token } of living) {
+        const answer = await this.tests.of(provider, companyId, token);
+        if (answer === 'away') return 'unknown';
+        if (answer === 'ended') await this.sessions.end(id, BROKER);
+        else areAllEnded = false;
+        if (answer === 'unclear') finding = 'unknown';
+      }
+    } while (areAllEnded);
     return finding;
   }
 }
