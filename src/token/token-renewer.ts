@@ -1,5 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { Notifications } from '../database/notifications.js';
+import { resourceOf } from '../http/caller.js';
 import type { TokenProvider } from '../provider/token-provider.js';
 import { Clock } from '../shared/clock.js';
 import { within } from '../shared/within.js';
@@ -35,6 +36,8 @@ export class TokenRenewer {
   readonly #logger = new Logger('Renewal');
   readonly #flights = new Map<string, Promise<Connection | undefined>>();
   readonly #running = new Map<Promise<unknown>, string | null>();
+  /** What has come and cannot be written down yet, by whom it is for; `at` is monotonic. */
+  readonly #early = new Map<string, { claim: Claim; connection: Connection; at: number }>();
   /** Calls that are out, by provider. */
   readonly #out = new Map<string, number>();
 
@@ -64,17 +67,32 @@ export class TokenRenewer {
   /** Runs a renewal under a lease that was taken. Resolves early where it cannot be written down yet. */
   async run(claim: Claim): Promise<Renewed> {
     const { id, provider } = claim.claimed;
+    const resource = resourceOf(claim.claimed);
     return new Promise((resolve, reject) => {
       const end = this.#begin(claim);
-      const serveEarly = (early: Connection): void => resolve({ early, isKept: false });
+      const serveEarly = (early: Connection): void => {
+        this.#early.set(resource, { claim, connection: early, at: this.clock.monotonic() });
+        resolve({ early, isKept: false });
+      };
       const running = this.track(this.attempt.run(claim, { serveEarly, answered: end }), provider).finally(
-        end,
+        () => {
+          end();
+          if (this.#early.get(resource)?.claim === claim) this.#early.delete(resource);
+        },
       );
       running.then((kept) => resolve({ isKept: kept !== undefined }), reject);
       running.catch((error: unknown) =>
         this.#logger.error(`${id}: ${(error as Error | null)?.message ?? 'unknown error'}`),
       );
     });
+  }
+
+  /** The connection of whom `resource` names as it will be, where a token has come for it and the database is away. */
+  early(resource: string): Connection | undefined {
+    const early = this.#early.get(resource);
+    if (!early) return undefined;
+    const { connection, at } = early;
+    return { ...connection, now: new Date(connection.now.getTime() + this.clock.monotonic() - at) };
   }
 
   /** Gives back what was claimed and is not begun any more. */

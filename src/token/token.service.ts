@@ -57,12 +57,18 @@ export class TokenService {
    * own. Throws a Problem where no token satisfies the wish.
    */
   async fetch(subject: Subject, wish: Wish, orCompany: boolean, caller: Caller): Promise<Served> {
-    return this.#counted(
-      subject,
-      async (provider) =>
-        (await this.#inHand(provider, subject, wish, orCompany, caller)) ??
-        this.#serve(provider, await this.#find(subject, orCompany, caller), wish, caller),
-    );
+    return this.#counted(subject, async (provider) => {
+      try {
+        return (
+          (await this.#inHand(provider, subject, wish, orCompany, caller)) ??
+          (await this.#serve(provider, await this.#find(subject, orCompany, caller), wish, caller))
+        );
+      } catch (error) {
+        const early = this.#early(provider, subject, wish, caller);
+        if (early && error instanceof Problem && error.code === 'store_unavailable') return early;
+        throw error;
+      }
+    });
   }
 
   /** As `fetch`, from memory, at once; undefined where that does not do. */
@@ -85,7 +91,17 @@ export class TokenService {
     orCompany: boolean,
     caller: Caller,
   ): Promise<Served<KeptTokenInHand> | undefined> {
+    // What could not be written down yet is found the long way.
+    if (this.renewer.early(resourceOf(subject))) return undefined;
     return this.#counted(subject, (provider) => this.inHand.find(provider, subject, wish, orCompany, caller));
+  }
+
+  /** A token that came while the database is away. */
+  #early(provider: TokenProvider, subject: Subject, wish: Wish, caller: Caller): Served | undefined {
+    const connection = this.renewer.early(resourceOf(subject));
+    if (!connection || !mayHavePersonal(connection, caller)) return undefined;
+    const verdict = judgeAfterRenewal(connection, wish);
+    return verdict.kind === 'serve' ? servedNow(provider, connection, verdict.stale, null) : undefined;
   }
 
   /** From memory where that will do, else after a look at the database. */

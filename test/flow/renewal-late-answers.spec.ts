@@ -135,6 +135,35 @@ describe('an answer that comes late', () => {
       expect(answered).toMatchObject({ version: 2 });
     });
 
+    it('is served from memory to whoever asks, also where the calendar had asked for it', async () => {
+      await world.install(broker, '42');
+      await world.simulator.fault({
+        provider: 'fynd',
+        operation: 'renew',
+        times: 1,
+        hold_until_released: true,
+      });
+      await world.advance(3_601);
+      await eventually(async () => (await world.simulator.ledger()).counters['held'] === 1);
+      cable.cut();
+      await release();
+      const read = (): Promise<Answer> => world.api(broker, 'GET', '/v1/tokens/fynd/companies/42');
+      const { body } = await eventually(async () => {
+        const answer = await read();
+        return answer.status === 200 && answer;
+      });
+      expect(body).toMatchObject({ version: 2, stale: true });
+      cable.mend();
+      await eventually(async () => (await row())['token_version'] === 2);
+      await world.settle(broker);
+      const after = await eventually(async () => {
+        const answer = await read();
+        return answer.body['stale'] === false && answer;
+      });
+      expect([after.body['version'], after.body['access_token']]).toEqual([2, body['access_token']]);
+      expect(await renewals()).toBe(1);
+    });
+
     it('is written though its statement was cancelled', async () => {
       await world.install(broker, '42');
       await holdRenewal();
