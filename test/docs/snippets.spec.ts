@@ -22,6 +22,8 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   'docker build': 'needs a container engine',
   'kubectl create namespace': 'needs a cluster',
   'kubectl get --raw': 'needs a cluster',
+  'kubectl exec': 'needs a cluster',
+  'kubectl scale': 'needs a cluster',
   'helm install': 'needs a cluster; its values are rendered',
   'curl -H "Authorization: Bearer $(cat /var/run/token-broker/token)"': 'needs the token of a pod',
   'Authorization: Bearer eyJ': 'is a header, and no command',
