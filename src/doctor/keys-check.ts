@@ -39,7 +39,7 @@ export async function checkKeys(settings: Settings, dataSource: DataSource): Pro
   for (const key of keys) await tryKey(key, key === keys[0], wrappedBy.get(key.id) ?? [], settings, findings);
   const unused = configured.slice(1).filter((id) => !wrappedBy.has(id));
   if (unused.length > 0)
-    findings.ok(`nothing is wrapped by ${unused.join(', ')} any more: ENCRYPTION_KEYS may do without`);
+    findings.ok(`nothing is wrapped by ${unused.join(', ')}: it was replaced, or is not first yet`);
   if (stored.length === 0) findings.ok('nothing is sealed yet');
   else if (findings.all.every(({ level }) => level === 'ok'))
     findings.ok(

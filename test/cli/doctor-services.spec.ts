@@ -76,6 +76,16 @@ describe('of keys the doctor tells', () => {
     },
   );
 
+  it('that one which is behind the others wraps nothing, and not that it may go: it may be the next', async () => {
+    const { wrong, findings } = await doctor.examined({
+      ENCRYPTION_KEYS: `${local()},next:${randomBytes(32).toString('base64')}`,
+    });
+    expect([wrong, findings.map(({ what }) => what)]).toEqual([
+      '',
+      expect.arrayContaining(['nothing is wrapped by next: it was replaced, or is not first yet']),
+    ]);
+  });
+
   it('that one is not what it was', async () => {
     const [id] = local().split(':');
     const { wrong } = await doctor.examined({
