@@ -81,12 +81,16 @@ function inWords(findings: readonly Finding[]): string {
 }
 
 async function goLive(options: Options): Promise<void> {
-  await runCommand('the provider could not be tried', async () => {
+  await runCommand('the trial failed', async () => {
     const { company, live: provider = '', location, probe } = options;
     if (company === undefined)
       throw new ConfigurationError(['--live needs --company: whose connection is to be renewed']);
     const trial = { provider, company, ...(location && { location }), ...(probe && { probe }) };
-    const api = readBroker(new Environment(process.env), new AbortController().signal);
+    const api = readBroker(
+      new Environment(process.env),
+      new AbortController().signal,
+      'provider:admin, connection:read, connection:renew and token:read',
+    );
     if (!options.yes && !(await isMeant(trial)))
       throw new Error('nothing was done: say --yes where two renewals of that connection are meant');
     const [{ tryProvider }, { prescribe, inYaml }] = await Promise.all([

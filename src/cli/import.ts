@@ -77,7 +77,9 @@ async function bring(file: string, options: Options, source: Source): Promise<vo
       throw new ConfigurationError([`${file} cannot be read`]);
     });
     const stopping = new AbortController();
-    const api = options.dryRun ? undefined : readBroker(new Environment(process.env), stopping.signal);
+    const api = options.dryRun
+      ? undefined
+      : readBroker(new Environment(process.env), stopping.signal, 'connection:read and connection:write');
     const found = await look(file, source);
     if (!api) return `${found.entries} to be kept${skippedIn(found)}; nothing was done\n`;
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());

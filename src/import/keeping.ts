@@ -101,7 +101,7 @@ function failure(answer: ApiAnswer): Settled {
     throw new Pointless(
       `five credentials were refused within an hour, and the broker proves none of this key for ${Math.ceil((retryAfterS ?? 3_600) / 60)} minutes more: see the report, correct them, and run this again then`,
     );
-  if (status === 401 || code === 'provider_not_found') throw new Pointless(toldBy(answer));
+  if (code === 'provider_not_found') throw new Pointless(toldBy(answer));
   return { kind: 'failed', code, detail: toldBy(answer) };
 }
 

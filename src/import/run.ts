@@ -59,7 +59,6 @@ async function* entriesOf(source: Source, settled: number): AsyncGenerator<[inde
 
 function reasonOf(error: unknown): string {
   if (error instanceof Stopped) return 'stopped';
-  if (error instanceof BrokerAway) return `the broker cannot be asked: ${error.message}`;
-  if (error instanceof Pointless) return error.message;
+  if (error instanceof BrokerAway || error instanceof Pointless) return error.message.replace(/\.$/, '');
   throw error;
 }

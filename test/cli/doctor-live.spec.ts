@@ -1,9 +1,13 @@
-import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { selfSigned } from '../support/certificate.js';
 import { CommandLine } from '../support/command-line.js';
+import { AnsweringServers } from '../support/examinations.js';
+import { eventually, freePort } from '../support/http.js';
 import type { Ended } from '../support/replica.js';
 import { ADMIN_KEY, useWorld, type LocalBroker } from '../support/world.js';
 
 const world = useWorld();
+const servers = new AnsweringServers();
 let broker: LocalBroker;
 let company = 0;
 
@@ -11,6 +15,7 @@ beforeAll(async () => {
   broker = await world.local();
   world.stopTicking(broker);
 });
+afterAll(() => servers.stop());
 beforeEach(async () => {
   company += 1;
   // Nothing is known yet of any provider.
@@ -86,4 +91,34 @@ describe('a trial of a live provider', () => {
       output: expect.stringContaining('the renewal failed (server_error)'),
     });
   });
+
+  it('waits for a broker that is not there, says so once, and names what the key has to be permitted', async () => {
+    const args = ['doctor', '--live', 'fynd', '--company', '1', '--yes'];
+    const BROKER_URL = `http://127.0.0.1:${await freePort()}`;
+    const command = CommandLine.start(args, { BROKER_URL, BROKER_KEY: ADMIN_KEY });
+    await eventually(() => command.output.includes('\n'));
+    command.kill('SIGTERM');
+    expect((await command.ended()).output).toBe(
+      'token-broker: waiting for BROKER_URL (ECONNREFUSED), up to 5 minutes\n',
+    );
+    const { code, output } = await CommandLine.run(args, { BROKER_URL });
+    expect([code, output]).toEqual([78, expect.stringMatching(/BROKER_KEY.*provider:admin.*token:read/)]);
+  });
+
+  it('ends at once where the certificate or the key is refused, which is not the provider’s fault', async () => {
+    const args = ['doctor', '--live', 'fynd', '--company', '1', '--yes'];
+    const BROKER_URL = await servers.start((_, response) => response.end(), selfSigned('127.0.0.1'));
+    expect(await CommandLine.run(args, { BROKER_URL, BROKER_KEY: ADMIN_KEY })).toEqual({
+      code: 1,
+      output:
+        'token-broker: the trial failed: the certificate of BROKER_URL is not believed (DEPTH_ZERO_SELF_SIGNED_CERT): where its authority is your own, name it in NODE_EXTRA_CA_CERTS\n',
+    });
+    expect(servers.asked).toEqual([]);
+    expect(
+      await CommandLine.run(args, { BROKER_URL: broker.api, BROKER_KEY: 'test-secret-unknown' }),
+    ).toEqual({
+      code: 1,
+      output: 'token-broker: the trial failed: BROKER_KEY is refused by BROKER_URL\n',
+    });
+  }, 20_000);
 });

@@ -251,6 +251,8 @@ it('an import that lacks an address, a key or a file says so', async () => {
     ),
   ).toMatchObject({
     code: 1,
-    output: expect.stringContaining('ended after 0 of 1'),
+    output: expect.stringContaining(
+      'ended after 0 of 1: BROKER_KEY is refused by BROKER_URL. Run it again to go on\n',
+    ),
   });
 });
