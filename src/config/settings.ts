@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { fileURLToPath } from 'node:url';
+import { Logger } from '@nestjs/common';
 import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
 import { Secret } from '../shared/secret.js';
@@ -201,7 +202,7 @@ function publicUrlOf(environment: Environment, variables: Variables | undefined)
 }
 
 function encryptionKeysOf(environment: Environment): Settings['encryptionKeys'] {
-  return LiveValue.of(environment, ['ENCRYPTION_KEYS'], () => {
+  const live = LiveValue.of(environment, ['ENCRYPTION_KEYS'], () => {
     const text = environment.secret('ENCRYPTION_KEYS');
     if (!text) {
       throw new ConfigurationError([
@@ -210,11 +211,15 @@ function encryptionKeysOf(environment: Environment): Settings['encryptionKeys'] 
     }
     return parseEncryptionKeys(text);
   });
+  live.onChange((keys) => {
+    new Logger('Config').log(`ENCRYPTION_KEYS_FILE was read again: ${keys.map(({ id }) => id).join(', ')}`);
+  });
+  return live;
 }
 
 function adminKeyOf(environment: Environment): LiveValue<Secret> | null {
   if (environment.secret('ADMIN_KEY') === undefined) return null;
-  return LiveValue.of(environment, ['ADMIN_KEY'], () => {
+  const live = LiveValue.of(environment, ['ADMIN_KEY'], () => {
     const text = environment.secret('ADMIN_KEY') ?? '';
     if (text.length < ADMIN_KEY_LENGTH) {
       throw new ConfigurationError([
@@ -230,6 +235,8 @@ function adminKeyOf(environment: Environment): LiveValue<Secret> | null {
       ]);
     return new Secret(text);
   });
+  live.onChange(() => new Logger('Config').log('ADMIN_KEY_FILE was read again'));
+  return live;
 }
 
 function tlsOf(environment: Environment): Settings['tls'] {

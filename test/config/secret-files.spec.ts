@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { Environment } from '../../src/config/environment.js';
 import { ConfigurationError } from '../../src/config/mistakes.js';
@@ -110,6 +110,7 @@ describe('a secret in a file', () => {
     if (fynd?.kind !== 'fynd-platform') throw new Error('fynd is configured');
     const told: string[] = [];
     settings.adminKey?.onChange((key) => told.push(key.reveal()));
+    const log = jest.spyOn(Logger.prototype, 'log').mockReturnValue();
     expect(fynd.apiSecret.current.reveal()).toBe('test-secret-f1');
 
     await until(
@@ -127,6 +128,11 @@ describe('a secret in a file', () => {
     );
     expect(settings.encryptionKeys.current.map(({ id }) => id)).toEqual(['k2', 'k1']);
     expect(told).toEqual([admin('b')]);
+    expect(log.mock.calls.flat().sort()).toEqual([
+      'ADMIN_KEY_FILE was read again',
+      'ENCRYPTION_KEYS_FILE was read again: k2, k1',
+    ]);
+    log.mockRestore();
   });
 
   it('stays in force while its file is gone, empty or wrong, and until it is good again', async () => {
