@@ -1,3 +1,4 @@
+import { ConsoleLogger, Logger } from '@nestjs/common';
 import { AuditLines } from '../audit/audit-lines.js';
 import { AuditStore } from '../audit/audit.store.js';
 import { Environment } from '../config/environment.js';
@@ -20,14 +21,14 @@ const COMMAND_LINE: Actor = { id: 'command-line', keyId: null, sourceIp: null, r
 
 /** Opens the keys of a database for one piece of work, and closes all again. */
 export async function withKeys<T>(work: (open: { keys: DataKeys; note: Note }) => Promise<T>): Promise<T> {
+  // What a command has done it says itself, and what it prints may be read by a program: only errors, which go to stderr.
+  Logger.overrideLogger(new ConsoleLogger({ logLevels: ['error', 'fatal'], colors: false }));
   const environment = new Environment(process.env);
   const settings = readKeySettings(environment);
   const address = directAddress(settings);
   const dataSource = createDataSource(address, 2);
   try {
-    await dataSource.initialize().catch((error: unknown) => {
-      throw explainRefusal(error, address);
-    });
+    await dataSource.initialize();
     const clock = new Clock();
     const database = new Database(dataSource, clock);
     const store = new DataKeyStore(database);
@@ -47,6 +48,8 @@ export async function withKeys<T>(work: (open: { keys: DataKeys; note: Note }) =
         reason,
       });
     return await work({ keys: new DataKeys(store, ring, new KeyCensus(database, clock)), note });
+  } catch (error) {
+    throw explainRefusal(error, address);
   } finally {
     environment.close();
     if (dataSource.isInitialized) await dataSource.destroy();

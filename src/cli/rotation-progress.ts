@@ -16,6 +16,9 @@ export async function watchRotation(keys: Pick<DataKeys, 'status'>): Promise<str
     noTTYOutput: true,
     notTTYSchedule: LINE_EVERY_MS,
     hideCursor: true,
+    // Before anything moved the rest of the time is no number.
+    formatTime: (left, options, step) =>
+      Number.isFinite(Number(left)) ? cliProgress.Format.TimeFormat(left, options, step) : '?',
   });
   bar.start(1, 0);
   let movedAt = performance.now();

@@ -1,13 +1,14 @@
 import { ConfigurationError } from '../config/mistakes.js';
 import type { DatabaseAddress } from './address.js';
 
-/** SQLSTATEs that trying again does not mend: wrong user or password, no such database, a right that is lacking. */
+/** SQLSTATEs that trying again does not mend: wrong user or password, no such database, a right that is lacking, somebody else's database. */
 const REFUSALS: Readonly<Record<string, (url: string) => string>> = {
   '28P01': (url) => `the password in ${url} is refused`,
   '28000': (url) => `the user in ${url} may not connect`,
   '3D000': (url) => `the database in ${url} does not exist`,
   '42501': (url) =>
     `the user in ${url} lacks a right: it must own the database, or be granted CREATE on its schema`,
+  '42P01': (url) => `${url} leads to a database without the broker's tables: is it the right one?`,
 };
 
 /** In the words of PgBouncer, under a code that stands for much else. */

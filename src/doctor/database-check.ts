@@ -92,7 +92,10 @@ async function checkMigrations(
   const missing = known.filter((name) => !done.includes(name));
   const newer = done.filter((name) => !known.includes(name));
   if (missing.length > 0) {
-    const what = `it lacks ${missing.length} of ${known.length} migrations`;
+    const what =
+      done.length === 0
+        ? "DATABASE_URL leads to a database without the broker's tables: is it the right one?"
+        : `it lacks ${missing.length} of ${known.length} migrations`;
     if (settings.database.migrateOnStart) findings.warn(what, 'The next start runs them (MIGRATE_ON_START).');
     else findings.problem(what, 'Run: npm run migrate');
   } else findings.ok(`all ${known.length} migrations were run`);

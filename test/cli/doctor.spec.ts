@@ -82,6 +82,15 @@ describe('of the database the doctor tells', () => {
     expect(wrong).toEqual(expect.stringMatching(expected));
   });
 
+  it('that a database is without any table of the broker', async () => {
+    const elsewhere = new URL(world.environment()['DATABASE_URL'] ?? '');
+    elsewhere.pathname = '/postgres';
+    const { wrong } = await doctor.examined({ DATABASE_URL: elsewhere.href, MIGRATE_ON_START: 'false' });
+    expect(wrong).toContain(
+      "problem database : DATABASE_URL leads to a database without the broker's tables: is it the right one?",
+    );
+  });
+
   it('migrations that are missing, and those of a newer release', async () => {
     const [last] = await world.sql<{ name: string; timestamp: string }>(
       'delete from migrations where id = (select max(id) from migrations) returning name, timestamp',

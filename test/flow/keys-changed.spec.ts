@@ -195,6 +195,19 @@ describe('on the command line', () => {
     expect(event).toMatchObject({ outcome: 'allowed', resource: '**' });
   });
 
+  it('they say what they have done and nothing else, and where the database is another', async () => {
+    const rotated = await command(['rotate', '--no-wait']);
+    const [active] = await keys.list();
+    expect(rotated).toEqual({ code: 0, output: `data key ${active?.id} seals what is new\n` });
+    const elsewhere = new URL(world.environment()['DATABASE_URL'] ?? '');
+    elsewhere.pathname = '/postgres';
+    expect(await command(['status'], { DATABASE_URL: elsewhere.href })).toEqual({
+      code: 78,
+      output:
+        "token-broker: DATABASE_URL leads to a database without the broker's tables: is it the right one?\n",
+    });
+  });
+
   it('mistakes of the configuration end with 78', async () => {
     const { code, output } = await command(['status'], { ENCRYPTION_KEYS: 'test-secret' });
     expect([code, output]).toEqual([
