@@ -71,8 +71,9 @@ export class DataKeys {
     return { keys, rows, countedAt, wrappedBy, whyNotCounted: this.census.why ?? null };
   }
 
-  /** A new data key, which every replica seals with from now on; its id. Throws Problem `key_service_unavailable`. */
+  /** A new data key, which every replica seals with from now on; its id. Throws Problem `key_service_unavailable`, or `not_ready`. */
   async rotate(note: Note): Promise<string> {
+    await this.#refuseStranger();
     const key = await byService(() => this.ring.make('seal'));
     await this.store.change(async (run) => {
       await this.store.add(run, key);
@@ -123,6 +124,18 @@ export class DataKeys {
     });
     await this.ring.refresh();
     this.#logger.warn(`data key ${id} is destroyed`);
+  }
+
+  /**
+   * Who opens none of the keys that are there has other key-encryption keys than the replicas: what it made would be closed to
+   * all of them. One that is closed alone may be just the reason to make another.
+   */
+  async #refuseStranger(): Promise<void> {
+    const locked = new Map(this.ring.locked.map(({ id, why }) => [id, why]));
+    const closed = sealing(await this.store.list()).map(({ id }) => locked.get(id));
+    const [why] = closed;
+    if (why !== undefined && !closed.includes(undefined))
+      throw new Problem('not_ready', `None of the data keys opens here, so that none is made: ${why}`);
   }
 
   async #refuseNeeded(run: Run, id: string, successor: StoredDataKey | undefined): Promise<void> {

@@ -208,6 +208,20 @@ describe('on the command line', () => {
     });
   });
 
+  it.each(['test', 'other'])(
+    'who has another key (as %s) than the replicas makes none that is closed to them',
+    async (id) => {
+      const keys = async (): Promise<number> => (await world.sql('select 1 from data_keys')).length;
+      const before = await keys();
+      const { code, output } = await command(['rotate', '--no-wait'], {
+        ENCRYPTION_KEYS: `${id}:${randomBytes(32).toString('base64')}`,
+      });
+      expect([code, output]).toEqual([1, expect.stringContaining('None of the data keys opens here')]);
+      expect(await keys()).toBe(before);
+      expect((await ask('GET', `${broker.api}/health/ready`)).status).toBe(200);
+    },
+  );
+
   it('mistakes of the configuration end with 78', async () => {
     const { code, output } = await command(['status'], { ENCRYPTION_KEYS: 'test-secret' });
     expect([code, output]).toEqual([
