@@ -6,6 +6,7 @@ import { Resealing } from '../../src/vault/resealing.js';
 import { Cable } from '../support/cable.js';
 import { ask, eventually, type Answer, type Json } from '../support/http.js';
 import { Scrape } from '../support/metrics.js';
+import { makeClosedKey } from '../support/keys.js';
 import { ALERTS_FILE, readAlerts } from '../support/monitoring.js';
 import { promtool, Watch } from '../support/promtool.js';
 import { WebhookScene } from '../support/webhook-scene.js';
@@ -229,7 +230,7 @@ describe('an alert fires', () => {
     await watch.expect('TokenBrokerInstallsUnfinished', []);
   });
 
-  it('where rows are not sealed anew after a rotation, since somebody holds one', async () => {
+  it('where rows are not sealed anew, since somebody holds one, and where a data key is closed', async () => {
     for (const companyId of ['42', '43']) await world.install(broker, companyId);
     await minutes(20);
     await watch.expect('TokenBrokerRotationStuck', []);
@@ -244,6 +245,10 @@ describe('an alert fires', () => {
     await broker.broker.app.get(Resealing).look();
     await minutes(2);
     await watch.expect('TokenBrokerRotationStuck', []);
+    const destroy = await makeClosedKey(world, broker);
+    await minutes(4);
+    await fires('TokenBrokerDataKeyClosed', { namespace: 'fynd' });
+    await destroy();
   });
 
   it('where a receiver takes no webhooks, where that is given up, and where it wants no more', async () => {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { KeyRing } from '../../src/vault/key-ring.js';
 import { Resealing } from '../../src/vault/resealing.js';
 import { eventually, type Answer, type Json } from './http.js';
@@ -62,5 +63,19 @@ export function keySuccesses(world: World, at: () => { api: string }): Record<st
       await world.sql(`update data_keys set created_at = created_at - interval '1 hour'`);
       return call('DELETE', `/${old?.id}`);
     },
+  };
+}
+
+/** A data key that a replica meets and cannot open; resolves to what takes it away again. */
+export async function makeClosedKey(world: World, replica: LocalBroker): Promise<() => Promise<void>> {
+  const keys = `lone:${randomBytes(32).toString('base64')},${world.environment()['ENCRYPTION_KEYS']}`;
+  const stranger = await world.local({ ENCRYPTION_KEYS: keys });
+  const { id } = await new KeyOperator(world, () => stranger).rotate();
+  await stranger.broker.stop();
+  const look = (): Promise<void> => replica.broker.app.get(Resealing).look();
+  await look();
+  return async () => {
+    await world.sql('delete from data_keys where id = $1', [id]);
+    await look();
   };
 }
