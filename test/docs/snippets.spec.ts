@@ -139,12 +139,16 @@ function scriptOf(document: string): string {
 
 /** What runs for good is waited for until it listens; a made-up database is one of ours. */
 function inPlace(text: string): string {
-  return text
-    .replace('postgres://user:password@host:5432/database', database.url)
-    .replace(
-      /npm run start:prod$/m,
-      `PORT=0 PUBLIC_PORT=0 npm run start:prod > started.log 2>&1 &\nfor _ in {1..600}; do grep -q listening started.log && break; sleep 0.1; done\ngrep listening started.log; kill %1`,
-    );
+  return (
+    text
+      .replace('postgres://user:password@host:5432/database', database.url)
+      // What one document has sealed there, the doctor of another has to open.
+      .replace('k1:$(openssl rand -base64 32)"   # keep', '$ENCRYPTION_KEYS"   # keep')
+      .replace(
+        /npm run start:prod$/m,
+        `PORT=0 PUBLIC_PORT=0 npm run start:prod > started.log 2>&1 &\nfor _ in {1..600}; do grep -q listening started.log && break; sleep 0.1; done\ngrep listening started.log; kill %1`,
+      )
+  );
 }
 
 describe('what the documents have a reader type', () => {
