@@ -12,6 +12,7 @@ describe('a replica that stands still while its leases run out', () => {
   let stopped: Replica;
 
   beforeEach(async () => {
+    await scene.survivorIsOld();
     stopped = await scene.replica();
   });
   afterEach(async () => {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, jest } from '@jest/globals';
 import { Cable } from '../cable.js';
 import type { TestDatabase } from '../postgres.js';
@@ -39,6 +40,7 @@ export class FaultScene {
   survivor!: Replica;
   readonly #folder = mkdtempSync(join(tmpdir(), 'token-broker-test-'));
   #databaseUrl = '';
+  #survivesSince = NaN;
   #batches = 0;
 
   constructor(private readonly options: SceneOptions = {}) {}
@@ -51,6 +53,7 @@ export class FaultScene {
     this.wayToDatabase = new Cable(new URL(this.world.databaseUrl));
     this.#databaseUrl = await this.wayToDatabase.open();
     this.survivor = await this.replica();
+    this.#survivesSince = performance.now();
   }
 
   async close(): Promise<void> {
@@ -95,7 +98,12 @@ export class FaultScene {
 
   /** A lease that a process left behind when it died runs out. */
   async leasesRunOut(): Promise<void> {
-    await this.world.advance(2 * Number.parseInt(this.#timeout) + 1);
+    await this.world.advance(this.#leaseS + 1);
+  }
+
+  /** Until the replica that stays takes such leases at once: one that has just started leaves them alone for as long as they last. */
+  async survivorIsOld(): Promise<void> {
+    await sleep(Math.max(0, this.#survivesSince + this.#leaseS * 1_000 - performance.now()));
   }
 
   /** Nothing is wrong with the provider any more. */
@@ -103,6 +111,10 @@ export class FaultScene {
     await this.world.simulator.control('DELETE', 'faults');
     await this.world.simulator.control('POST', 'release');
     this.wayToProvider.mend();
+  }
+
+  get #leaseS(): number {
+    return 2 * Number.parseInt(this.#timeout);
   }
 
   get #timeout(): string {
