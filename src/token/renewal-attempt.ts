@@ -194,20 +194,22 @@ export class RenewalAttempt {
     const { lifetimeAssumed, lifetimeSeconds, refreshTokenKept } = token;
     this.#tellWhile(
       lifetimeAssumed,
-      `${name}: told no usable expiry; a lifetime of ${lifetimeSeconds} s is assumed`,
+      `${name}: told no usable expiry`,
+      `; a lifetime of ${lifetimeSeconds} s is assumed`,
     );
     this.#tellWhile(
       refreshTokenKept === null && !mintsFromCredential,
-      `${name}: gave a refresh token that cannot be sent; the former is kept, and may be spent`,
+      `${name}: gave a refresh token that cannot be sent`,
+      '; the former is kept, and may be spent',
     );
   }
 
   /** Once for as long as it lasts: some providers never tell a lifetime. */
-  #tellWhile(isSo: boolean, warning: string): void {
-    if (!isSo) this.#told.delete(warning);
-    else if (!this.#told.has(warning)) {
-      this.#told.add(warning);
-      this.#logger.warn(warning);
+  #tellWhile(isSo: boolean, oddity: string, rest: string): void {
+    if (!isSo) this.#told.delete(oddity);
+    else if (!this.#told.has(oddity)) {
+      this.#told.add(oddity);
+      this.#logger.warn(`${oddity}${rest}`);
     }
   }
 
