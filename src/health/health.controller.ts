@@ -52,7 +52,7 @@ export class HealthController {
 
   @Get('ready')
   @Public(WHY_PUBLIC)
-  @Answers('Should this replica get requests?', HealthAnswer, 'not_ready')
+  @Answers('Should this replica get requests?', HealthAnswer, 'invalid_request', 'not_ready')
   async ready(@Query() { from_memory }: ReadyQuery): Promise<HealthCheckResult> {
     if (from_memory === 'true' && (await this.readiness.servesFromMemory())) {
       return this.#check(() => [
