@@ -46,8 +46,8 @@ describe('npm run bench', () => {
     expect(ratios.map(({ name }) => name)).toEqual([
       'claim, nothing due: ratio of p99',
       'claim, a few due: ratio of p99',
-      'claim, everything due: ratio of p99',
       'claim, one, for a caller: ratio of p99',
+      'claim, everything due: ratio of p99',
       'drain: broker in proportion to the bare loop',
       'drain: memory of the last quarter in proportion to the second',
       'cap: most calls within any second',
