@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Browser } from 'playwright-core';
 import { launchChromium } from '../support/chromium.js';
+import { eventually } from '../support/http.js';
 import { KeyOperator } from '../support/keys.js';
 import { OperatorBrowser } from '../support/operator-browser.js';
 import { ADMIN_KEY, useWorld, type LocalBroker } from '../support/world.js';
@@ -58,6 +59,7 @@ describe('on the page of keys', () => {
       expect(await button('Destroy…').count()).toBe(0);
       await button('Rotate…').click();
       await page.getByRole('dialog').getByRole('button', { name: 'Rotate' }).click();
+      await eventually(async () => (await keys.list()).length > 1);
       const [active, former] = await keys.allMoved();
       await button(`Destroy… ${former?.id}`).click();
       const dialog = page.getByRole('dialog', { name: 'Destroy this key?' });
