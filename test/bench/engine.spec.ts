@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { mostWithin } from '../../bench/engine/upstream-peaks.js';
 import { type Finding, isReached, percentile, renderTable } from '../../bench/findings.js';
 import { readOptions } from '../../bench/options.js';
+import { inherited } from '../support/replica.js';
 
 const PROGRAM = fileURLToPath(new URL('../../dist/bench/main.js', import.meta.url));
 const TINY = '--rows 40,120 --batches 3 --due 60 --rounds 1 --concurrency 8 --cap-seconds 1'.split(' ');
@@ -24,8 +25,12 @@ interface Ended {
 /** As `npm run bench` runs it, once it is built. */
 function bench(...argv: string[]): Promise<Ended> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [PROGRAM, ...argv], (error, stdout, stderr) =>
-      resolve({ code: typeof error?.code === 'number' ? error.code : error ? 1 : 0, stdout, stderr }),
+    execFile(
+      process.execPath,
+      [PROGRAM, ...argv],
+      { env: { ...process.env, ...inherited() } },
+      (error, stdout, stderr) =>
+        resolve({ code: typeof error?.code === 'number' ? error.code : error ? 1 : 0, stdout, stderr }),
     );
   });
 }

@@ -8,7 +8,6 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { constants, Script } from 'node:vm';
-import { build } from 'esbuild';
 
 const ROOT = join(import.meta.dirname, '../..');
 const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
@@ -64,6 +63,8 @@ export async function packPackages() {
   const getters = NAMES.map(
     (name) => `get '${name}'() { return require('${moduleFor(name, folder)}').all; }`,
   );
+  // Who only runs what is packed has no use for it.
+  const { build } = await import('esbuild');
   await build({
     stdin: { contents: `export const packages = {${getters.join()}};`, resolveDir: ROOT },
     outfile: join(folder, 'packages.cjs'),
@@ -75,11 +76,11 @@ export async function packPackages() {
     // Nest tells classes apart by their names, and says them in its log.
     keepNames: true,
     define: { 'import.meta': 'importMeta' },
-    banner: { js: '(function (require, importMeta) { const module = {};' },
+    banner: { js: 'module.exports = (function (require, importMeta) { const module = {};' },
     footer: { js: 'return module.exports.packages; })' },
     logLevel: 'error',
   });
-  const packages = loadPackages(folder)(globalThis);
+  const packages = requirePackages(folder);
   for (const name of NAMES) {
     const exported = Object.keys(packages[name]).filter((key) => /^[\w$]+$/.test(key));
     const lines = exported.map((key, at) => `const _${at} = all.${key}; export { _${at} as ${key} };`);
@@ -89,16 +90,24 @@ export async function packPackages() {
 }
 
 /** Compiles the script; what is returned runs it in a context. */
-export function loadPackages(folder = FOLDER) {
+export function loadPackages() {
+  const filename = join(FOLDER, 'packages.cjs');
+  const script = new Script(
+    `(function (module) {${readFileSync(filename, 'utf8')}\nreturn module.exports; })`,
+    {
+      filename,
+      importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+    },
+  );
+  return (context) => give(script.runInContext(context)({}), filename);
+}
+
+/** Loads the script as any other, so that Node keeps what it has compiled of it. */
+export function requirePackages(folder = FOLDER) {
   const filename = join(folder, 'packages.cjs');
-  const script = new Script(readFileSync(filename, 'utf8'), {
-    filename,
-    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-  });
-  const importMeta = { url: pathToFileURL(filename).href };
-  return (context) =>
-    (context === globalThis ? script.runInThisContext() : script.runInContext(context))(
-      createRequire(filename),
-      importMeta,
-    );
+  return give(createRequire(filename)(filename), filename);
+}
+
+function give(script, filename) {
+  return script(createRequire(filename), { url: pathToFileURL(filename).href });
 }

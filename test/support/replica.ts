@@ -5,6 +5,8 @@ import { eventually } from './http.js';
 
 const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
+const PACKED = new URL('packed-program.mjs', import.meta.url).href;
+
 /** A program that has ended: how, and all that it said. */
 export interface Ended {
   readonly code: number | null;
@@ -82,10 +84,14 @@ export class Replica {
   }
 }
 
-/** As much of its own environment as a test hands to a program of ours. */
+/**
+ * What a test hands to a program of ours of its own environment. Its packages are packed, see `packages.mjs`, but where tests
+ * may take long: there it loads them as it does in production.
+ */
 export function inherited(): NodeJS.ProcessEnv {
-  const { PATH, NODE_COMPILE_CACHE } = process.env;
-  return { PATH, NODE_COMPILE_CACHE };
+  const { PATH, NODE_COMPILE_CACHE, FAULTS, LONG } = process.env;
+  const mayTakeLong = FAULTS === 'full' || LONG === 'true';
+  return { PATH, NODE_COMPILE_CACHE, ...(!mayTakeLong && { NODE_OPTIONS: `--import=${PACKED}` }) };
 }
 
 function spawnBroker(env: NodeJS.ProcessEnv, program = PROGRAM): ChildProcess {

@@ -59,8 +59,8 @@ export class World {
   /** Stops everything, then searches every row of every table and everything that was logged for a secret. */
   async close(): Promise<void> {
     try {
-      for (const { broker } of this.#locals) await broker.stop();
-      for (const replica of this.#replicas) await replica.stop();
+      const brokers = [...this.#locals.map(({ broker }) => broker), ...this.#replicas];
+      await Promise.all(brokers.map((broker) => broker.stop()));
       for (const environment of this.#environments) environment.close();
       this.logs.push(...this.#replicas.flatMap((replica) => replica.output.split('\n')));
       const leaks = findLeaks([...(await dumpAsText(this.#database.url)), ...this.logs]);

@@ -62,8 +62,7 @@ export class Batch {
     { livesS = IN_HAND_S }: BatchOptions,
   ): Promise<Batch> {
     const companies = Array.from({ length: count }, (_, index) => `${name}-${index + 1}`);
-    const ids: string[] = [];
-    for (const company of companies) ids.push(await connect(scene, mode, company, livesS));
+    const ids = await Promise.all(companies.map((company) => connect(scene, mode, company, livesS)));
     return new Batch(scene, mode, companies, ids);
   }
 
@@ -139,7 +138,7 @@ export class Batch {
   /** Ends them: nothing of them is renewed any more. */
   async end(): Promise<void> {
     const { world, survivor } = this.scene;
-    for (const id of this.ids) await world.api(survivor, 'DELETE', `/v1/connections/${id}`);
+    await Promise.all(this.ids.map((id) => world.api(survivor, 'DELETE', `/v1/connections/${id}`)));
   }
 
   async #look(): Promise<{ open: number; leased: number; failures: number; next: number | null }> {

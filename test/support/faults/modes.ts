@@ -9,6 +9,9 @@ export const IS_FULL = process.env['FAULTS'] === 'full';
 /** Connections in flight each time. */
 export const IN_FLIGHT = IS_FULL ? 50 : 10;
 
+/** What a call may take where its lease is to run out: a replica that has just started leaves others' alone for twice as long. */
+export const CALL_TIMEOUT = IS_FULL ? '10s' : '5s';
+
 /** A provider of which nothing is known is taken at its worst here. */
 export function rotationAtProvider(mode: Mode): 'none' | 'grace' | 'strict' {
   return mode === 'unknown' ? 'strict' : mode;
