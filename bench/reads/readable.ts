@@ -11,8 +11,8 @@ import { type Contender, tokensOf } from './contender.js';
 
 /** Renewals a second beside the reads. */
 export const RENEWALS_PER_SECOND = 200;
-/** The part of a rate that the calendar may use. */
-const CALENDAR_PART = 0.8;
+/** The part of a rate that the calendar may use, once what may begin at the same moment is taken off. */
+const CALENDAR_PART = 0.72;
 /** As where nobody says anything else; there are several brokers at a time. */
 export const POOL = 10;
 const CAPS = { ratePerSecond: RENEWALS_PER_SECOND / CALENDAR_PART, concurrency: 20 };

@@ -3,7 +3,8 @@ import { Client } from 'pg';
 import { PROVIDER } from '../engine/surroundings.js';
 import { RENEWALS_PER_SECOND, type Readable, type ReadBroker } from './readable.js';
 
-const MAKE_DUE = `update connections set renew_at = broker_now()
+/** As what is due is when it comes to that: two thirds of an hour are over, so that it expires before what was renewed since. */
+const MAKE_DUE = `update connections set renew_at = broker_now(), expires_at = broker_now() + interval '20 minutes'
                   where provider = $1 and company_id = any($2::text[]) and location_id is null`;
 /** Work that is left when it is over. */
 const MARGIN_S = 1;

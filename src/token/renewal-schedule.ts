@@ -112,15 +112,18 @@ export class RenewalSchedule {
       await Promise.all(claims.map((claim) => this.renewer.giveBack(claim)));
       return;
     }
-    // All that there was room for was due, so that there is more: whoever is done looks for it at once.
+    // All that there was room for was due, so that there is more.
     const isMore = room !== undefined && claims.length >= Math.min(slots, room.calls);
     const goOn = (): void => void (isMore && this.#lookAt(provider).catch(() => undefined));
-    for (const claim of claims) this.renewer.run(claim).then(goOn, goOn);
-    if (!isMore || claims.length === slots || room.closed !== null) return;
-    // The rest of what is due waits for the bucket, which is full again long before the next tick.
+    // Where slots are what is scarce, whoever is done looks for more at once. The bucket fills by itself: to ask it for each
+    // call that it gives would cost the database more than the renewals.
+    const isPaced = claims.length < slots;
+    const next = isPaced ? (): void => undefined : goOn;
+    for (const claim of claims) this.renewer.run(claim).then(next, next);
+    if (!isMore || !isPaced || room.closed !== null) return;
     const { depth, perSecond } = bucketsOf(provider.settings).ordinary;
-    const full = askedAt + (1_000 * depth) / perSecond - this.clock.monotonic();
-    const waitMs = Math.max(1, claims.length > 0 ? full : room.waitS * 1_000);
+    const worthIt = askedAt + (1_000 * Math.max(1, Math.min(slots, depth) / 2)) / perSecond;
+    const waitMs = Math.max(1, claims.length > 0 ? worthIt - this.clock.monotonic() : room.waitS * 1_000);
     if (waitMs < TICK_MS) look.timer = setTimeout(goOn, waitMs);
   }
 
