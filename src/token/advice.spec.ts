@@ -29,15 +29,18 @@ const say = (changes: Partial<Connection>, around: Surroundings = { provider: co
 describe('advice', () => {
   it('is one to four whole sentences for every status, reason, error, token and provider there can be', () => {
     const codes = [null, ...CONNECTION_CODES, 'of_another_release'];
+    // Each is looked at without an `expect` of its own, which takes ten times as long.
+    const wrong: string[] = [];
     for (const status of STATUSES)
       for (const statusReason of codes)
         for (const lastError of codes)
           for (const token of TOKENS)
             for (const provider of PROVIDERS) {
               const said = say({ ...token, status, statusReason, lastError }, { provider });
-              expect(said).toMatch(/^[A-Z][^.]+(\. [A-Z][^.]+){0,3}\.$/);
-              expect(said).not.toMatch(/undefined|null|NaN|Invalid| {2}|;;|,,|\.\./);
+              const isWhole = /^[A-Z][^.]+(\. [A-Z][^.]+){0,3}\.$/.test(said);
+              if (!isWhole || /undefined|null|NaN|Invalid| {2}|;;|,,|\.\./.test(said)) wrong.push(said);
             }
+    expect(wrong.slice(0, 9)).toEqual([]);
   });
 
   it.each(CONNECTION_CODES)('has words of its own for %s, which stand in its document, too', (code) => {
