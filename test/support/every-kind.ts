@@ -11,6 +11,7 @@ export type Renewed = (typeof RENEWED)[number];
 /** A company that is connected to a provider, whatever it takes to connect it there. */
 export class EveryKind {
   #companies: number;
+  #scheduled: Promise<LocalBroker> | undefined;
 
   constructor(
     private readonly world: World,
@@ -60,12 +61,18 @@ export class EveryKind {
     await new Browser().follow(String(body['url']), hosts);
   }
 
-  /** Lets a schedule look at the calendar, once it has run for so many seconds, and all that it begins end. */
+  /** Lets a schedule look at the calendar, once so many seconds have passed, and all that it begins end. */
   async look(afterS = 0): Promise<void> {
-    const scheduled = await this.world.local();
+    const scheduled = await (this.#scheduled ??= this.#schedule());
     if (afterS > 0) await this.world.advance(afterS);
     await this.world.settle(scheduled);
-    await scheduled.broker.stop();
+  }
+
+  /** Another broker, whose schedule looks where it is let, and never else. */
+  async #schedule(): Promise<LocalBroker> {
+    const scheduled = await this.world.local();
+    this.world.stopTicking(scheduled);
+    return scheduled;
   }
 }
 
