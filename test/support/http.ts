@@ -55,14 +55,18 @@ export async function freePort(): Promise<number> {
 /** Longer than anything that a test waits for, and shorter than a test's own time limit, after which nothing would end it. */
 const PATIENCE_MS = 75_000;
 
-/** Polls every 20 ms until `look` gives something. */
+/** The longest that passes between two looks, in milliseconds. */
+const LOOK_MS = 20;
+
+/** Polls until `look` gives something: at first after a moment, since most of what is waited for is nearly there. */
 export async function eventually<T>(
   look: () => Promise<T | undefined | null | false> | T | undefined | null | false,
 ): Promise<T> {
-  for (const until = Date.now() + PATIENCE_MS; Date.now() < until;) {
+  const until = Date.now() + PATIENCE_MS;
+  for (let waitMs = 2; Date.now() < until; waitMs = Math.min(2 * waitMs, LOOK_MS)) {
     const found = await look();
     if (found !== undefined && found !== null && found !== false) return found;
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
   }
   throw new Error(`this never came true: ${String(look)}`);
 }

@@ -214,10 +214,11 @@ export class World {
   /** Lets the schedule look, and all that it begins end. */
   async settle({ broker }: LocalBroker): Promise<void> {
     const { app } = broker;
-    let looks = 0;
+    const ticks = app.get(SchedulerRegistry).getIntervals().length > 0;
     await app.get(RenewalSchedule).tick();
     // A look that was under way already goes on for a moment, and then looks once more.
-    await eventually(() => (looks += 1) > 1);
+    if (ticks) await new Promise((resolve) => setTimeout(resolve, 20));
+    else await eventually(() => app.get(TokenRenewer).countRunning() === 0);
     await app.get(RenewalSchedule).tick();
     await eventually(() => app.get(TokenRenewer).countRunning() === 0);
   }
