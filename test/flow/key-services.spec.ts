@@ -22,6 +22,9 @@ const transit = new StandInTransit(TOKEN, 'token-broker');
 const local = (): string => world.environment()['ENCRYPTION_KEYS'] ?? '';
 
 beforeAll(async () => {
+  // The client of KMS looks for its credentials among the variables of its process.
+  process.env['AWS_ACCESS_KEY_ID'] = kms.accessKeyId;
+  process.env['AWS_SECRET_ACCESS_KEY'] = SECRET_KEY;
   await kms.start();
   await transit.start();
   writeFileSync(tokenFile, `${TOKEN}\n`);
@@ -68,24 +71,24 @@ describe.each([
   afterAll(async () => database?.drop());
 
   it('wraps the keys of a new database, and is asked once for each at a start', async () => {
-    const replica = await world.replica(environment());
-    expect((await world.keepKonnect(replica, '1')).status).toBe(201);
-    const { body } = await world.api(replica, 'GET', '/v1/keys');
+    const first = await world.local(environment());
+    expect((await world.keepKonnect(first, '1')).status).toBe(201);
+    const { body } = await world.api(first, 'GET', '/v1/keys');
     expect(body['items']).toMatchObject([{ state: 'active', rows: 1, wrapped_by: id }]);
-    await replica.stop();
+    await first.broker.stop();
     // Three are made, and opened again.
     expect(service.asked).toHaveLength(6);
     service.asked.length = 0;
 
-    const again = await world.replica(environment());
+    const again = await world.local(environment());
     for (let count = 0; count < 5; count += 1)
       expect((await world.api(again, 'GET', '/v1/tokens/konnect/companies/1')).status).toBe(200);
     expect(service.asked).toHaveLength(3);
-    await again.stop();
+    await again.broker.stop();
   });
 
   it('may be away while a replica runs: all is served, also what is new; only keys cannot be made', async () => {
-    const replica = await world.replica(environment());
+    const replica = await world.local(environment());
     service.trouble = 'hang up';
     service.asked.length = 0;
     expect((await world.api(replica, 'GET', '/v1/tokens/konnect/companies/1')).status).toBe(200);
@@ -98,20 +101,21 @@ describe.each([
     expect(body['detail']).toMatch(new RegExp(`^the service of the key-encryption key "${id}" is away \\(`));
     service.trouble = undefined;
     expect((await world.api(replica, 'POST', '/v1/keys/rotate')).status).toBe(201);
-    await replica.stop();
+    await replica.broker.stop();
   });
 
   it('is waited for by a replica that starts meanwhile, which says so', async () => {
     service.trouble = { status: 503, body: { __type: 'KMSInternalException', errors: [] } };
-    const starting = world.replica(environment());
+    const since = world.logs.length;
+    const starting = world.local(environment());
     // A service's own client tries three times before anybody hears of it.
     await eventually(() => service.asked.length > 3);
     service.trouble = undefined;
     const replica = await starting;
-    expect(replica.output).toMatch(
+    expect(world.logs.slice(since).join('')).toMatch(
       new RegExp(`waiting: the service of the key-encryption key \\\\"${id}\\\\" is away`),
     );
-    await replica.stop();
+    await replica.broker.stop();
   });
 
   it('that refuses us ends the start with 78 and a line that quotes nothing of it', async () => {
@@ -142,8 +146,8 @@ describe.each([
 describe('what goes over the wire', () => {
   it('is AWS KMS: JSON 1.1, a target, a signature that holds, the whole ARN, and a context that binds', async () => {
     const database = await createTestDatabase();
-    const replica = await world.replica({ ...ofKms(), DATABASE_URL: database.url });
-    await replica.stop();
+    const replica = await world.local({ ...ofKms(), DATABASE_URL: database.url });
+    await replica.broker.stop();
     await database.drop();
     const [encrypt] = kms.asked;
     const decrypt = kms.asked.at(-1);
@@ -168,7 +172,7 @@ describe('what goes over the wire', () => {
 
   it('is transit: its paths, token, namespace and associated data; the token is read again when it changes', async () => {
     const database = await createTestDatabase();
-    const replica = await world.replica({ ...ofTransit(), DATABASE_URL: database.url });
+    const replica = await world.local({ ...ofTransit(), DATABASE_URL: database.url });
     const [encrypt] = transit.asked;
     expect([encrypt?.method, encrypt?.path]).toEqual(['POST', '/v1/transit/encrypt/token-broker']);
     expect(encrypt?.headers).toMatchObject({
@@ -188,7 +192,7 @@ describe('what goes over the wire', () => {
     transit.token = `${TOKEN}-2`;
     writeFileSync(tokenFile, transit.token);
     await eventually(async () => (await world.api(replica, 'POST', '/v1/keys/rotate')).status === 201);
-    await replica.stop();
+    await replica.broker.stop();
     await database.drop();
     transit.token = TOKEN;
     writeFileSync(tokenFile, TOKEN);
@@ -197,23 +201,23 @@ describe('what goes over the wire', () => {
 
 describe('a key that was here moves into a service', () => {
   it('by adding it last, moving it first and wrapping anew; then the key that was here is needed no more', async () => {
-    const first = await world.replica();
+    const first = await world.local();
     await world.keepKonnect(first, '1');
-    await first.stop();
+    await first.broker.stop();
     const { ENCRYPTION_KEYS: remote, ...variables } = ofKms();
     for (const keys of [`${local()},${remote}`, `${remote},${local()}`]) {
-      const replica = await world.replica({ ...variables, ENCRYPTION_KEYS: keys });
+      const replica = await world.local({ ...variables, ENCRYPTION_KEYS: keys });
       expect((await world.api(replica, 'GET', '/v1/tokens/konnect/companies/1')).status).toBe(200);
       if (keys.startsWith('cloud')) {
         const { body } = await world.api(replica, 'POST', '/v1/keys/rewrap');
         expect(body['rewrapped']).toBe(3);
       }
-      await replica.stop();
+      await replica.broker.stop();
     }
-    const alone = await world.replica(ofKms());
+    const alone = await world.local(ofKms());
     expect((await world.api(alone, 'GET', '/v1/tokens/konnect/companies/1')).status).toBe(200);
     const { body } = await world.api(alone, 'GET', '/v1/keys');
     expect(body['key_encryption_keys']).toEqual([{ id: 'cloud', data_keys: 3 }]);
-    await alone.stop();
+    await alone.broker.stop();
   });
 });

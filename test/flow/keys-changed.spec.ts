@@ -62,9 +62,9 @@ describe('a data key is destroyed', () => {
     expect((await act('DELETE', `keys/${former}`)).status).toBe(204);
     expect((await keys.list()).map((key) => key.id)).toEqual([id]);
     expect((await act('GET', 'tokens/konnect/companies/1')).status).toBe(200);
-    const replica = await world.replica();
-    expect((await world.api(replica, 'GET', '/v1/tokens/konnect/companies/1')).status).toBe(200);
-    await replica.stop();
+    const fresh = await world.local();
+    expect((await world.api(fresh, 'GET', '/v1/tokens/konnect/companies/1')).status).toBe(200);
+    await fresh.broker.stop();
   });
 
   it('only where there is such a key, by who may, and with a trace', async () => {
@@ -103,22 +103,22 @@ describe('a key-encryption key is replaced', () => {
 
   it('by wrapping the data keys anew and nothing else; then the former is needed no more', async () => {
     const both = `${next},${given()}`;
-    const replica = await world.replica({ ENCRYPTION_KEYS: both });
+    const during = await world.local({ ENCRYPTION_KEYS: both });
     const before = await world.sql('select sealed_token, sealed_grant from connections');
-    const { status, body } = await world.api(replica, 'POST', '/v1/keys/rewrap');
+    const { status, body } = await world.api(during, 'POST', '/v1/keys/rewrap');
     expect([status, body['rewrapped']]).toEqual([200, 3]);
     expect(body['key_encryption_keys']).toEqual([
       { id: 'next', data_keys: 3 },
       { id: 'test', data_keys: 0 },
     ]);
     expect(await world.sql('select sealed_token, sealed_grant from connections')).toEqual(before);
-    const again = await world.api(replica, 'POST', '/v1/keys/rewrap');
+    const again = await world.api(during, 'POST', '/v1/keys/rewrap');
     expect(again.body['rewrapped']).toBe(0);
-    await replica.stop();
+    await during.broker.stop();
 
-    const alone = await world.replica({ ENCRYPTION_KEYS: next });
+    const alone = await world.local({ ENCRYPTION_KEYS: next });
     expect((await world.api(alone, 'GET', '/v1/tokens/konnect/companies/1')).status).toBe(200);
-    await alone.stop();
+    await alone.broker.stop();
     const { code, output } = await Replica.runToEnd(world.environment());
     expect([code, output]).toEqual([78, expect.stringContaining('has no key "next"')]);
   });
