@@ -3,7 +3,7 @@ import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { SignJWT, UnsecuredJWT } from 'jose';
 import { Vault } from '../../src/vault/vault.js';
 import { Browser } from '../support/browser.js';
-import { ask, type Answer } from '../support/http.js';
+import { ask, eventually, type Answer } from '../support/http.js';
 import { API_KEY, UI_URL, useWorld, type LocalBroker } from '../support/world.js';
 
 /** A browser that has consented and has not come back yet. */
@@ -225,7 +225,9 @@ describe('a callback', () => {
   });
 
   it('comes no more often at once than renewals may run, and a browser beyond that may ask again', async () => {
-    await world.simulator.fault({ provider: 'fynd', operation: 'exchange', delay_ms: 2_000 });
+    const exchange = { provider: 'fynd', operation: 'exchange' };
+    await world.simulator.fault({ ...exchange, times: 1, hold_until_released: true });
+    await world.simulator.fault({ ...exchange, delay_ms: 300 });
     const browsers = Array.from({ length: 40 }, () => new Browser());
     const backs = await Promise.all(
       browsers.map(async (browser) => {
@@ -234,7 +236,16 @@ describe('a callback', () => {
         return agreed.headers.get('location') ?? '';
       }),
     );
-    const pages = await Promise.all(browsers.map((browser, index) => browser.visit(backs[index] ?? '')));
+    let answered = 0;
+    const visits = browsers.map(async (browser, index) => {
+      const page = await browser.visit(backs[index] ?? '');
+      answered += 1;
+      return page;
+    });
+    // Whoever finds no place is told so at once; by then all have come.
+    await eventually(() => answered >= 20);
+    await world.simulator.control('POST', 'release');
+    const pages = await Promise.all(visits);
     const busy = pages.flatMap((page, index) => (page.status === 503 ? [index] : []));
     // More than 20 find no place to wait in; of those, some find that too many others were before them.
     expect(busy.length).toBeGreaterThanOrEqual(20);

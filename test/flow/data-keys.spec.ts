@@ -139,7 +139,7 @@ describe('a data key', () => {
         renewInS: 80_000,
       });
       const start = (): Promise<Replica> => world.replica({ KEY_ROTATION_RATE: '200' });
-      const [first, second] = [await start(), await start()];
+      const [first, second] = await Promise.all([start(), start()]);
       await stopResealing(broker);
       const { id } = await keys.rotate();
       const left = async (): Promise<number> => (await keys.list())[1]?.rows ?? NaN;

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
 import { Browser } from '../support/browser.js';
 import { Crowd } from '../support/crowd.js';
 import { eventually, type Json } from '../support/http.js';
@@ -101,9 +102,14 @@ describe('the pace of a provider', () => {
 
     /** How many renewals both replicas have in flight, once they have begun all that they may. */
     async function inFlight(): Promise<number> {
-      await eventually(async () => Number((await world.simulator.ledger()).counters['held']) > 0);
-      await new Promise((resolve) => setTimeout(resolve, 1_300));
-      return Number((await world.simulator.ledger()).counters['held']);
+      const held = async (): Promise<number> =>
+        Number((await world.simulator.ledger('?limit=0')).counters['held']);
+      await eventually(async () => (await held()) > 0);
+      for (let looks = 0; looks < 2; looks += 1) {
+        await Promise.all([broker, other].map((at) => at.broker.app.get(RenewalSchedule).tick()));
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      }
+      return held();
     }
 
     it('and doubles with each that works, up to what its settings allow', async () => {

@@ -39,6 +39,14 @@ describe('an answer that was lost', () => {
     await world.settle(broker);
   }
 
+  /** Second after second, as the schedule looks. */
+  const untilRenewed = (): Promise<unknown> =>
+    eventually(async () => {
+      await world.advance(1);
+      await world.settle(broker);
+      return (await row())['token_version'] === 2;
+    });
+
   const fetchToken = (): ReturnType<typeof world.api> =>
     world.api(broker, 'GET', '/v1/tokens/fynd/companies/42');
   const renewals = async (): Promise<number> => Number((await world.simulator.ledger()).counters['renewals']);
@@ -70,7 +78,7 @@ describe('an answer that was lost', () => {
 
   it.each([429, 408, 425])('is none where the answer was %i: that is simply asked again', async (status) => {
     await loseFirstAnswer({ status }, 'none');
-    await eventually(async () => (await row())['token_version'] === 2);
+    await untilRenewed();
     expect(await row()).toMatchObject({ unknown_outcome: null, consecutive_failures: 0 });
   });
 
@@ -137,7 +145,7 @@ describe('an answer that was lost', () => {
     await world.advance(2_900);
     await world.settle(broker);
     expect(await row()).toMatchObject({ unknown_outcome: null, status: 'active' });
-    await eventually(async () => (await row())['token_version'] === 2);
+    await untilRenewed();
     expect((await world.simulator.ledger('?provider=konnect')).counters['calls']).toBe(4);
   });
 
