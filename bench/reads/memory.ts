@@ -19,16 +19,16 @@ export interface Memory {
   readonly cached: number;
 }
 
-/** A broker that has just started, before and after `count` different reads. @param idleSeconds for which it is to grow no smaller */
+/** A broker that has just started, before and after `count` different reads. @param idleSeconds for which it is to grow no smaller then */
 export async function measureMemory(
   readable: Readable,
   count: number,
   generator: Generator,
-  idleSeconds: number,
+  idleSeconds: { readonly before: number; readonly after: number },
 ): Promise<Memory> {
   const { broker, url, keys, stop } = await startReadBroker(readable);
   try {
-    const idle = await bytesAtRest(broker, idleSeconds);
+    const idle = await bytesAtRest(broker, idleSeconds.before);
     const load = await generator.run({
       url,
       keys,
@@ -39,7 +39,7 @@ export async function measureMemory(
       perSecond: READS_PER_SECOND,
     });
     if (load.answers['200'] !== count) throw new Error(`the broker answered ${JSON.stringify(load.answers)}`);
-    return { idle, cached: await bytesAtRest(broker, idleSeconds) };
+    return { idle, cached: await bytesAtRest(broker, idleSeconds.after) };
   } finally {
     await stop();
   }

@@ -21,6 +21,8 @@ const ROUNDS = 5;
 const LEAD = 0.2;
 /** A memory that is to be looked at rests for so many times as long as a load takes. */
 const REST = 5;
+/** After reads for so many times as long: what the trail folds of a minute is memory until that is over. */
+const REST_AFTER_READS = 31;
 /** Connections that are read before the memory is looked at, if there are as many. */
 const CACHED = 100_000;
 
@@ -36,7 +38,10 @@ export async function benchReads(options: Options, progress: Progress): Promise<
     try {
       const cached = Math.min(CACHED, databases.large.count);
       progress.say(`reads: ${cached} connections for the memory`);
-      const memory = await measureMemory(databases.large, cached, generator, REST * options.seconds);
+      const memory = await measureMemory(databases.large, cached, generator, {
+        before: REST * options.seconds,
+        after: REST_AFTER_READS * options.seconds,
+      });
       const compared = await compare(databases, contenders, generator, options, progress);
       await contenders.stop();
       const lookups = {
