@@ -15,7 +15,7 @@ export const RENEWALS_PER_SECOND = 200;
 const CALENDAR_PART = 0.72;
 /** As where nobody says anything else; there are several brokers at a time. */
 export const POOL = 10;
-const CAPS = { ratePerSecond: RENEWALS_PER_SECOND / CALENDAR_PART, concurrency: 20 };
+const CAPS = { ratePerSecond: Math.ceil(RENEWALS_PER_SECOND / CALENDAR_PART), concurrency: 20 };
 
 /** A database of connections with tokens that outlive the benchmark, by companies from 1. */
 export interface Readable {
