@@ -2,14 +2,17 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Replica } from '../support/replica.js';
 import { audit } from '../support/faults/audit.js';
-import { IN_FLIGHT, IS_FULL } from '../support/faults/modes.js';
+import { CALL_TIMEOUT, IN_FLIGHT, IS_FULL } from '../support/faults/modes.js';
 import { OwnDatabase } from '../support/faults/own-database.js';
 import { useFaultScene } from '../support/faults/scene.js';
 
 /** Everything is done to renewals whose refresh tokens are spent and whose answers are on their way. */
 describe('a database', () => {
   let database: OwnDatabase;
-  const scene = useFaultScene({ database: async () => (database = await OwnDatabase.make()) });
+  const scene = useFaultScene({
+    timeout: CALL_TIMEOUT,
+    database: async () => (database = await OwnDatabase.make()),
+  });
   let holder: Replica;
 
   beforeEach(async () => {

@@ -3,7 +3,7 @@ import { eventually } from '../support/http.js';
 import type { Replica } from '../support/replica.js';
 import { audit } from '../support/faults/audit.js';
 import type { Batch } from '../support/faults/batch.js';
-import { IN_FLIGHT, IS_FULL, isResendSafe, MODES, type Mode } from '../support/faults/modes.js';
+import { CALL_TIMEOUT, IN_FLIGHT, IS_FULL, isResendSafe, MODES, type Mode } from '../support/faults/modes.js';
 import { RowLocks } from '../support/faults/row-locks.js';
 import { useFaultScene, type FaultScene } from '../support/faults/scene.js';
 
@@ -91,7 +91,7 @@ const CELLS = MODES.flatMap((mode) => Object.keys(POINTS).map((point) => ({ poin
 );
 
 describe('a replica that is killed', () => {
-  const scene = useFaultScene();
+  const scene = useFaultScene({ timeout: CALL_TIMEOUT });
 
   afterEach(() => scene.mend());
 

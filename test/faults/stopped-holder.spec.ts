@@ -2,17 +2,16 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { eventually } from '../support/http.js';
 import type { Replica } from '../support/replica.js';
 import { audit } from '../support/faults/audit.js';
-import { IN_FLIGHT, IS_FULL } from '../support/faults/modes.js';
+import { CALL_TIMEOUT, IN_FLIGHT, IS_FULL } from '../support/faults/modes.js';
 import { RowLocks } from '../support/faults/row-locks.js';
 import { useFaultScene } from '../support/faults/scene.js';
 
 /** The clock of its leases is moved; its own has not come to where it would give up waiting. */
 describe('a replica that stands still while its leases run out', () => {
-  const scene = useFaultScene();
+  const scene = useFaultScene({ timeout: CALL_TIMEOUT });
   let stopped: Replica;
 
   beforeEach(async () => {
-    await scene.survivorIsOld();
     stopped = await scene.replica();
   });
   afterEach(async () => {
@@ -25,6 +24,7 @@ describe('a replica that stands still while its leases run out', () => {
     async (mode) => {
       await scene.rotate(mode);
       const batch = await scene.batch(mode, IN_FLIGHT);
+      await scene.survivorIsOld();
       const held = { perform_first: true, hold_until_released: true, times: IN_FLIGHT };
       await scene.world.simulator.fault({ provider: 'oauth2', operation: 'renew', ...held });
       const answered = batch.want(stopped);

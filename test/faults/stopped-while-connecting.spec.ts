@@ -25,7 +25,7 @@ describe('a replica that stands still while it connects to a provider', () => {
     const providers = (['none', 'strict'] as const).map(
       (rotation) =>
         `  ${rotation}: { kind: oauth2, base_url: '${url}/${rotation}', rotation: ${rotation}, authorize_url: '${url}/authorize', token_url: '${url}/token',
-            client_id: ${API_KEY}, client_secret: ${API_SECRET}, timeout: 3s }`,
+            client_id: ${API_KEY}, client_secret: ${API_SECRET}, timeout: 2s }`,
     );
     writeFileSync(join(folder, 'providers.yaml'), `providers:\n${providers.join('\n')}\n`);
     writeFileSync(join(folder, 'believed.pem'), certificate.cert);
@@ -78,7 +78,7 @@ describe('a replica that stands still while it connects to a provider', () => {
     // A lease lasts twice as long as a call may.
     await eventually(
       async () =>
-        (await world.sql(`select from connections where lease_until < broker_now() + interval '2.5 s'`))[0],
+        (await world.sql(`select from connections where lease_until < broker_now() + interval '1.5 s'`))[0],
     );
     stopped.signal('SIGCONT');
     await over;

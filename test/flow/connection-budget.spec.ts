@@ -1,5 +1,6 @@
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { escapeIdentifier } from 'pg';
+import { ConnectionBudget } from '../../src/database/connection-budget.js';
 import { eventually } from '../support/http.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
 
@@ -12,12 +13,14 @@ describe('the connections of a replica', () => {
   });
   afterEach(() => world.sql(`alter database ${database} connection limit -1`));
 
-  /** What a replica that is started says of them. */
+  /** What a replica that is started says of them: by itself a second later, or when it is asked to. */
   async function told(
     changes: Record<string, string> = {},
+    isAsked = true,
   ): Promise<{ broker: LocalBroker['broker']; lines: unknown[] }> {
-    const from = world.logs.length;
     const { broker } = await world.local(changes);
+    const from = world.logs.length;
+    if (isAsked) await broker.app.get(ConnectionBudget).tell();
     const said = (): string[] =>
       world.logs.slice(from).filter((line) => line.includes('"context":"Connections"'));
     await eventually(() => said().length > 0);
@@ -35,7 +38,7 @@ describe('the connections of a replica', () => {
     world.sql(`alter database ${database} connection limit ${connections}`);
 
   it('are told at its start, and how many such replicas fit', async () => {
-    const { broker, lines } = await told();
+    const { broker, lines } = await told({}, false);
     await broker.stop();
     expect(lines[0]).toMatch(/^(info|log): up to 14: \d+ such replicas fit under max_connections \(\d+\)$/);
     await limit(30);
@@ -59,7 +62,7 @@ describe('the connections of a replica', () => {
 
   it('are a warning where there are not enough for it and the others, whatever those have open now', async () => {
     await limit(27);
-    const first = await told();
+    const first = await told({}, false);
     expect(first.lines).toHaveLength(1);
     const second = await told();
     await second.broker.stop();

@@ -29,7 +29,7 @@ describe('a wrong client secret with 1,000 connections', () => {
     api_key: \${FYND_API_KEY}
     api_secret: \${FYND_API_SECRET}
     scopes: [company/products]
-    rate: 200/s
+    rate: 1000/s
 `,
     );
     const settings = {
