@@ -30,6 +30,7 @@ FROM node:24-slim
 ENV NODE_ENV=production OPS_PORT=9090
 WORKDIR /app
 COPY --from=build /app/package.json /app/sbom.json ./
+# For what is not packed: the commands of dist/cli, AWS KMS's client, and the files of Swagger UI.
 COPY --from=packages /app/node_modules node_modules
 COPY --from=build /app/config config
 COPY --from=build /app/migrations migrations
@@ -41,4 +42,4 @@ EXPOSE 8080 8081 9090
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.OPS_PORT}/health/live`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["node", "--max-semi-space-size=8", "--heap-growing-percent=30"]
-CMD ["dist/main.js"]
+CMD ["dist/packed/main.js"]

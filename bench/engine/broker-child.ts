@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Surroundings, variablesOf } from './surroundings.js';
 
-const PROGRAM = fileURLToPath(new URL('../../main.js', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('../../packed/main.js', import.meta.url));
 const PACKAGE = new URL('../../../package.json', import.meta.url);
 const READY_WITHIN_MS = 30_000;
 const STOP_WITHIN_MS = 40_000;

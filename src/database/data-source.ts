@@ -1,5 +1,5 @@
 import { parseIntoClientConfig } from 'pg-connection-string';
-import { Client, Pool, type ClientConfig, type PoolConfig } from 'pg';
+import pg, { Client, Pool, type ClientConfig, type PoolConfig } from 'pg';
 import { DataSource } from 'typeorm';
 import type { DatabaseAddress } from './address.js';
 import { readMigrations } from './migrations.js';
@@ -37,6 +37,8 @@ export function createDataSource(
 ): DataSource {
   return new DataSource({
     type: 'postgres',
+    // It would look for one by its name, and find another where this one is packed.
+    driver: pg,
     extra: poolConfig(address, poolSize, statementTimeoutMs),
     migrations: readMigrations(),
     migrationsTransactionMode: 'each',

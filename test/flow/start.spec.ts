@@ -124,7 +124,7 @@ describe('the start', () => {
 
   it('in production starts nothing beside it and writes no file', async () => {
     const home = mkdtempSync(join(folder, 'home-'));
-    const program = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+    const program = fileURLToPath(new URL('../../dist/packed/main.js', import.meta.url));
     const env = { PATH: process.env['PATH'], HOME: home, TMPDIR: home, ...environment() };
     const child = spawn(process.execPath, [program], { env, cwd: home });
     let output = '';

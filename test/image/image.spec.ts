@@ -1,11 +1,14 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ask, eventually, freePort } from '../support/http.js';
 import { commandOf, type Contained, Image, packagesOfTheService } from '../support/image.js';
+import { StandInKms } from '../support/key-services.js';
+import { OtlpReceiver } from '../support/otlp-receiver.js';
+import { createTestDatabase } from '../support/postgres.js';
 import { ADMIN_KEY, useWorld } from '../support/world.js';
 
 interface Component {
@@ -141,11 +144,67 @@ describe('the image', () => {
       authorization: `Bearer ${ADMIN_KEY}`,
     });
     expect([status, body['version']]).toEqual([200, 1]);
-    expect((await ask('GET', `${api}/docs`)).status).toBe(200);
+    for (const path of ['/docs', '/docs/swagger-ui.css', '/openapi.json', '/console'])
+      expect([path, (await ask('GET', `${api}${path}`)).status]).toEqual([path, 200]);
     broker.child.kill('SIGTERM');
     expect((await broker.ended()).code).toBe(0);
     expect(await image.check(environment)).toBe(1);
     world.logs.push(broker.output());
     expect(stateOf(image.app)).toEqual(before);
   }, 240_000);
+
+  it('tells of what nobody foresaw in which function it was, and with source maps in which file', async () => {
+    const hidden = join(folder, 'migrations');
+    renameSync(join(image.app, 'migrations'), hidden);
+    const end = async (changes: Record<string, string>): Promise<string> => {
+      const broker = image.run({ ...world.environment({ NODE_ENV: undefined }), ...changes });
+      started.push(broker);
+      return (await broker.ended()).output;
+    };
+    const [plain, mapped] = [await end({}), await end({ NODE_OPTIONS: '--enable-source-maps' })];
+    renameSync(hidden, join(image.app, 'migrations'));
+    expect(plain).toMatch(/ENOENT.*\n(.*\n)* +at readMigrations \(.*\/dist\/packed\//);
+    expect(mapped).toMatch(/ at readMigrations \(.*\/src\/database\/migrations\.ts:\d+:\d+\)/);
+  });
+
+  it('starts the packed service: what is installed is loaded for AWS KMS alone, and no package twice', async () => {
+    expect(commandOf(image.the('CMD'))).toEqual(['dist/packed/main.js']);
+    const database = await createTestDatabase();
+    const kms = new StandInKms('TESTACCESSKEYID', 'test-secret-aws-secret-access-key', 'eu-west-1');
+    const receiver = new OtlpReceiver();
+    await Promise.all([kms.start(), receiver.open()]);
+    const broker = image.run({
+      ...world.environment({ NODE_ENV: undefined }),
+      DATABASE_URL: database.url,
+      ENCRYPTION_KEYS:
+        'cloud:aws-kms:arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab',
+      AWS_KMS_ENDPOINT: kms.url,
+      AWS_ACCESS_KEY_ID: kms.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: 'test-secret-aws-secret-access-key',
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+      NODE_OPTIONS: `--import=${resolve('test/support/named-modules.mjs')}`,
+    });
+    started.push(broker);
+    await eventually(() => {
+      if (broker.child.exitCode !== null) throw new Error(`it ended:\n${broker.output()}`);
+      return broker.output().includes('listening: ');
+    });
+    broker.child.kill('SIGTERM');
+    expect((await broker.ended()).code).toBe(0);
+    expect(kms.asked.length).toBeGreaterThan(0);
+    await kms.stop();
+    receiver.close();
+    await database.drop();
+    const loaded = (how: string): string[] =>
+      [...broker.output().matchAll(new RegExp(`^loaded (.*): ${how}$`, 'gm'))].map(([, name = '']) => name);
+    const packed = loaded('packed');
+    for (const name of ['@nestjs/core', 'typeorm', 'pg', 'fastify', '@opentelemetry/sdk-trace'])
+      expect(packed).toContain(name);
+    const installed = loaded('installed');
+    expect(installed).toContain('@aws-sdk/client-kms');
+    expect(installed.filter((name) => packed.includes(name))).toEqual([]);
+    expect(installed.filter((name) => !/^@(aws|aws-sdk|aws-crypto|smithy)\//.test(name))).toEqual([
+      'reflect-metadata',
+    ]);
+  }, 60_000);
 });

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { eventually } from './http.js';
 
-const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('../../dist/packed/main.js', import.meta.url));
 
 const PACKED = new URL('packed-program.mjs', import.meta.url).href;
 
@@ -13,7 +13,7 @@ export interface Ended {
   readonly output: string;
 }
 
-/** A broker as a process of its own, as it runs in production: `node dist/main.js`. */
+/** A broker as a process of its own, as it runs in production: `node dist/packed/main.js`. */
 export class Replica {
   #output = '';
 
