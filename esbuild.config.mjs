@@ -23,6 +23,7 @@ await build({
   platform: 'node',
   format: 'esm',
   target: 'node22',
+  // Nest imports class-transformer where it is wanted, by import(): as CommonJS it would come without its names.
   mainFields: ['module', 'main'],
   external: [...ABSENT, '@aws-sdk/client-kms', 'reflect-metadata'],
   banner: {
