@@ -6,7 +6,7 @@ import type { Failure } from '#broker/provider/verdict.js';
 import type { Scenario } from './scenario.js';
 
 /** The hardest for the engine: what may have been spent is not sent again at once. */
-const TRAITS: ProviderTraits = { rotation: 'strict', mintsFromCredential: false };
+const TRAITS: ProviderTraits = { rotation: 'strict', graceSeconds: 0, mintsFromCredential: false };
 const RENEW_BETWEEN = [0.6, 0.8] as const;
 const NEVER_LOOKED_AT = new Date(0);
 
@@ -50,6 +50,7 @@ const TEMPLATE: ClaimedConnection = {
   createdAt: NEVER_LOOKED_AT,
   updatedAt: NEVER_LOOKED_AT,
   crashed: false,
+  unansweredS: null,
 };
 
 /** All connections, a column each: what differs between them while nothing is refused. Times are seconds. */

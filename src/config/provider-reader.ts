@@ -213,9 +213,15 @@ export class ProviderReader {
     if (rotateAfterMs < DAY_MS || rotateAfterMs > MOST_ROTATE_AFTER_D * DAY_MS) {
       this.#lines.push(`rotate_after must lie between 1d and ${MOST_ROTATE_AFTER_D}d`);
     }
+    const graceMs = parseDuration(shape.rotation_grace ?? '30s') ?? 0;
+    if (graceMs < 1_000 || graceMs > DAY_MS) this.#lines.push('rotation_grace must lie between 1s and 1d');
+    if (shape.rotation_grace !== undefined && shape.rotation !== 'grace') {
+      this.#lines.push('rotation_grace needs rotation: grace');
+    }
     return {
       name: this.name,
       rotation: shape.rotation ?? rotation,
+      graceSeconds: graceMs / 1_000,
       deadGrantCodes: shape.dead_grant_codes ?? [],
       clientErrorCodes: shape.client_error_codes ?? [],
       rotateAfterSeconds: rotateAfterMs / 1_000,

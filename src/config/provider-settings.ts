@@ -8,6 +8,8 @@ export interface SharedProviderSettings {
   /** Where its tokens are good; null where nobody has said. */
   readonly baseUrl: string | null;
   readonly rotation: Rotation;
+  /** Seconds in which a refresh token may be sent again after its first use, where `rotation` is `grace`. */
+  readonly graceSeconds: number;
   /** Body codes that mean the same as `invalid_grant`. */
   readonly deadGrantCodes: readonly string[];
   /** Body codes that mean the same as `invalid_client`. */

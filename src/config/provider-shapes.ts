@@ -81,6 +81,7 @@ const IsHeader = (): PropertyDecorator => (target, property) => {
 export class ProviderShape {
   @IsString() kind!: string;
   @IsOptional() @IsIn(['none', 'grace', 'strict', 'unknown']) rotation?: Rotation;
+  @IsOptional() @Matches(DURATION, { message: 'must be a duration like 30s' }) rotation_grace?: string;
   @TextsFromNumbers() @IsOptional() @IsArray() @IsString({ each: true }) dead_grant_codes?: string[];
   @TextsFromNumbers() @IsOptional() @IsArray() @IsString({ each: true }) client_error_codes?: string[];
   @IsOptional() @Matches(DURATION, { message: 'must be a duration like 90d' }) rotate_after?: string;
@@ -157,7 +158,7 @@ export class PortalShape extends ProviderShape {
   @IsHeader() header?: HeaderShape;
 }
 
-/** May the same refresh token be sent twice? `none` and `grace`: yes; `strict` and `unknown`: no. */
+/** May the same refresh token be sent twice? `none`: yes; `grace`: for a while; `strict` and `unknown`: no. */
 export type Rotation = 'none' | 'grace' | 'strict' | 'unknown';
 
 /** Which of Fynd Platform's two renewal shapes to speak; `auto` finds out and remembers. */

@@ -59,6 +59,11 @@ export interface Connection extends Subject {
 export interface ClaimedConnection extends Connection {
   /** The former holder never came back: what it sent, if anything, is unknown. */
   readonly crashed: boolean;
+  /**
+   * Seconds since the refresh token was first sent without an answer that is known, when this claim was made; null where
+   * nothing is out.
+   */
+  readonly unansweredS: number | null;
 }
 
 /** A secret that a person made is told to be due this many seconds before it is to be replaced. */

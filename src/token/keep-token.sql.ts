@@ -46,6 +46,7 @@ const KEEP = `kept as (
     status = case when c.status = 'paused' then 'paused' else 'active' end,
     status_reason = case when c.status = 'paused' then c.status_reason end,
     last_error = null, consecutive_failures = 0, refusals = 0, crashes = 0, unknown_outcome = null,
+    unanswered_since = null,
     died_at = null,
     attempts = case when c.token_fingerprint is distinct from given.fingerprint then 0 else c.attempts end,
     token_version = c.token_version + (c.token_fingerprint is distinct from given.fingerprint)::int,

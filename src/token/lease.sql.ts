@@ -9,7 +9,16 @@ const TAKE_LEASE = `
   lease_epoch = c.lease_epoch + 1,
   attempts = c.attempts + 1,
   crashes = c.crashes + picked.crashed::int,
+  unanswered_since = coalesce(picked.unanswered_since, broker_now()),
   renew_at = broker_now() + ${seconds('$3')}`;
+
+/**
+ * What a claim has to know of the lease before. Where something was sent and nobody wrote down when, it is long ago: a release
+ * before this one did not, nor does a backup that was restored.
+ */
+const BEFORE = `lease_owner is not null as crashed,
+  coalesce(unanswered_since,
+    case when lease_owner is not null or unknown_outcome is not null then timestamptz 'epoch' end) as unanswered_since`;
 
 const STAYS_PAUSED = `(c.status = 'paused' and $3 <> 'reauthorization_required')`;
 
@@ -48,12 +57,13 @@ const leasePicked = (purpose: 'calendar' | 'caller'): string => `
     update connections c set ${TAKE_LEASE} from picked
     -- The array keeps the planner from joining the whole table to what it takes for a tenth of the backlog.
     where c.id = picked.id and c.id = any (array(select id from picked))
-    returning ${columns('c')}, picked.crashed)
+    returning ${columns('c')}, picked.crashed,
+      extract(epoch from broker_now() - picked.unanswered_since)::double precision as "unansweredS")
   select ${ROOM_COLUMNS}, used.calls as "taken", claimed.*
   from used left join room on true left join claimed on true`;
 
 const candidate = (where: string, order: string, limit: string): string => `
-  select id, lease_owner is not null as crashed, expires_at from connections
+  select id, ${BEFORE}, expires_at from connections
   where ${DUE} and ${where} order by ${order} limit ${limit} for update skip locked`;
 
 /**
@@ -70,7 +80,7 @@ export const LEASE_SQL = {
     name: 'connection_claim',
     text: `with ${ASKED},
       free as materialized (
-        select id, lease_owner is not null as crashed from connections
+        select id, ${BEFORE} from connections
         where id = $11 and token_version <= $12 and sealed_grant is not null and ${FREE}
           and (renew_at <= broker_now()
             or (status in ('active', 'suspect') and ((consecutive_failures = 0 and attempts = 0) or $13))
@@ -156,6 +166,7 @@ export const LEASE_SQL = {
                status = case when ${STAYS_PAUSED} then 'paused' else $3 end,
                status_reason = case when ${STAYS_PAUSED} then c.status_reason else $4 end,
                last_error = $5, consecutive_failures = $6, refusals = $7, unknown_outcome = $8,
+               unanswered_since = case when $13 then c.unanswered_since end,
                refused_at = case when $10 then broker_now() else c.refused_at end,
                died_at = case when $3 <> 'reauthorization_required' then null else coalesce(c.died_at, broker_now()) end,
                renew_at = case when not ${STAYS_PAUSED} then broker_now() + ${seconds('$9')} end,
@@ -177,6 +188,7 @@ export const LEASE_SQL = {
                lease_owner = null, lease_until = null, attempts = greatest(0, c.attempts - 1),
                renew_at = case when c.status <> 'paused' then ${probeAt('coalesce(c.unknown_outcome, $3)')} end,
                unknown_outcome = coalesce(c.unknown_outcome, $3),
+               unanswered_since = case when $4 then c.unanswered_since end,
                updated_at = broker_now()
              where c.id = $1 and c.lease_epoch = $2::bigint
              returning c.id, c.provider, c.status, c.token_version as "tokenVersion")

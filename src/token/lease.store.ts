@@ -91,7 +91,7 @@ export class LeaseStore {
     claimed: ClaimedConnection,
     unknown: ClaimedConnection['unknownOutcome'],
   ): Promise<Written | undefined> {
-    const values = [claimed.id, claimed.leaseEpoch, unknown];
+    const values = [claimed.id, claimed.leaseEpoch, unknown, claimed.unansweredS !== null];
     const [row] = await this.database.run<Written>(LEASE_SQL.release, values);
     if (!row) this.metrics.leaseLost(claimed.provider);
     return row;
@@ -123,9 +123,9 @@ export function failureValues(
   settled: FailureSettlement,
   isRefusal: boolean,
 ): unknown[] {
-  const { status, statusReason, lastError, consecutiveFailures, refusals, unknownOutcome, renewInS } =
-    settled;
+  const { status, statusReason, lastError, consecutiveFailures, refusals, unknownOutcome } = settled;
   const values = [claimed.id, claimed.leaseEpoch, status, statusReason, lastError, consecutiveFailures];
   const { tokenVersion, grantVersion } = claimed;
-  return [...values, refusals, unknownOutcome, renewInS, isRefusal, tokenVersion, grantVersion];
+  const { renewInS, unanswered } = settled;
+  return [...values, refusals, unknownOutcome, renewInS, isRefusal, tokenVersion, grantVersion, unanswered];
 }

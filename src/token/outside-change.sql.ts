@@ -9,7 +9,7 @@ const ADOPT_GRANT = `
   status = case when coalesce($6::boolean, c.status = 'paused') then 'paused' else 'active' end,
   status_reason = case when coalesce($6::boolean, c.status = 'paused') then 'paused_by_operator' end,
   last_error = null, consecutive_failures = 0, refusals = 0,
-  crashes = 0, attempts = 0, unknown_outcome = null, refresh_token_kept = null, died_at = null,
+  crashes = 0, attempts = 0, unknown_outcome = null, unanswered_since = null, refresh_token_kept = null, died_at = null,
   grant_version = c.grant_version + 1, lease_epoch = c.lease_epoch + 1, lease_owner = null, lease_until = null,
   sealed_grant = $2, credential_fingerprint = $3,
   rotate_by = case when $3::text is null or $4::double precision is null then null
@@ -189,7 +189,7 @@ export const OUTSIDE_SQL = {
     text: `with kept as (
              update connections c set
                status = 'revoked', status_reason = $2, upstream_revocation = $3, sealed_grant = null, sealed_token = null,
-               credential_fingerprint = null, renew_at = null, unknown_outcome = null,
+               credential_fingerprint = null, renew_at = null, unknown_outcome = null, unanswered_since = null,
                grant_version = c.grant_version + 1, lease_epoch = c.lease_epoch + 1, lease_owner = null, lease_until = null,
                updated_at = broker_now()
              where c.id = $1 and c.status <> 'revoked'

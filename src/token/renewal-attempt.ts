@@ -17,7 +17,13 @@ import { FailureKeeper } from './failure-keeper.js';
 import type { Written } from './kept-row.js';
 import { ProviderHealth } from './provider-health.js';
 import { leaseSeconds, type Room } from './room.js';
-import { ownTrouble, settleBeforeAsking, unknownAfter, type ProviderTraits } from './transition.js';
+import {
+  ownTrouble,
+  resendableForS,
+  settleBeforeAsking,
+  unknownAfter,
+  type ProviderTraits,
+} from './transition.js';
 
 /** Milliseconds between tries to write down an answer while the database is away. */
 const REWRITE_MS = 500;
@@ -115,7 +121,8 @@ export class RenewalAttempt {
 
   async #ask(provider: TokenProvider, { claimed, claimedAt, room }: Claim): Promise<Outcome> {
     const { settings } = provider;
-    const lastSend = claimedAt + leaseSeconds(settings) * 1_000 - settings.timeoutMs;
+    const inLeaseMs = leaseSeconds(settings) * 1_000 - settings.timeoutMs;
+    const lastSend = claimedAt + Math.min(inLeaseMs, resendableMs(claimed, traitsOf(provider)));
     try {
       const grant = await this.keeper.openGrant(claimed).catch((error: unknown) => {
         // Its key is closed to this replica, or the database away: another can, or a later try.
@@ -223,7 +230,14 @@ export class RenewalAttempt {
 }
 
 function traitsOf({ settings, mintsFromCredential }: TokenProvider): ProviderTraits {
-  return { rotation: settings.rotation, mintsFromCredential };
+  const { rotation, graceSeconds } = settings;
+  return { rotation, graceSeconds, mintsFromCredential };
+}
+
+/** Milliseconds after its claim in which a resend is within the grace. A probe, which is not, may be sent at any time. */
+function resendableMs(claimed: ClaimedConnection, traits: ProviderTraits): number {
+  const seconds = resendableForS(claimed, traits);
+  return seconds > 0 ? seconds * 1_000 : Infinity;
 }
 
 function unavailable(

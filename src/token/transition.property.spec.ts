@@ -23,6 +23,7 @@ import {
 } from './transition.js';
 
 const DEAD_GRANT = 'reauthorization_required';
+const LEASE_S = 20;
 
 /** One attempt: what goes wrong in it, and how. */
 interface Mishap {
@@ -57,6 +58,7 @@ const mishaps: Arbitrary<readonly Mishap[]> = array(
 );
 const providers: Arbitrary<ProviderTraits> = record({
   rotation: constantFrom('none', 'grace', 'strict', 'unknown'),
+  graceSeconds: constantFrom(1, 30, 3_600),
   mintsFromCredential: boolean(),
 });
 const connections: Arbitrary<ClaimedConnection> = record({
@@ -69,20 +71,27 @@ const connections: Arbitrary<ClaimedConnection> = record({
   ...(hasToken ? {} : { tokenVersion: 0, sealedToken: null }),
   expiresAt: hasToken && lifeS !== null ? inSeconds(lifeS) : null,
   crashed: false,
+  unansweredS: null,
 }));
+
+/** A lease was taken, and nobody came back from it before its end. */
+function afterCrash({ crashes, unansweredS }: ClaimedConnection): Partial<ClaimedConnection> {
+  return { crashed: true, crashes: crashes + 1, unansweredS: (unansweredS ?? 0) + LEASE_S };
+}
 
 /** Lets one attempt after the other go wrong, each as soon as it is due, until nothing is due any more. */
 function play(connection: ClaimedConnection, provider: ProviderTraits, script: readonly Mishap[]): Settled[] {
   const story: Settled[] = [];
   let row = connection;
   for (const mishap of script) {
-    const before = { ...row, crashed: mishap.crashed, crashes: row.crashes + Number(mishap.crashed) };
+    const before = mishap.crashed ? { ...row, ...afterCrash(row) } : { ...row, crashed: false };
     const after =
       settleBeforeAsking(before, provider) ??
       settleFailure(before, mishap.failure, provider, () => mishap.drawn);
     story.push({ before, mishap, after });
     if (after.renewInS === null) break;
-    row = { ...before, ...after, now: new Date(before.now.getTime() + after.renewInS * 1_000) };
+    const unansweredS = after.unanswered ? (before.unansweredS ?? 0) + after.renewInS : null;
+    row = { ...before, ...after, unansweredS, now: new Date(before.now.getTime() + after.renewInS * 1_000) };
   }
   return story;
 }
@@ -123,6 +132,18 @@ describe('whatever goes wrong, in whatever order', () => {
     holds(({ before, mishap, after }) => {
       if (after.status !== DEAD_GRANT || before.status === DEAD_GRANT) return true;
       return mishap.failure.kind.startsWith('grant_') || before.crashes > 3;
+    });
+  });
+
+  it('a grace lets a refresh token be sent again while it lasts, and no longer', () => {
+    holds(({ before, after }, provider) => {
+      const { rotation, graceSeconds, mintsFromCredential } = provider;
+      const { unansweredS, refreshTokenKept, unknownOutcome } = before;
+      if (rotation !== 'grace' || mintsFromCredential || refreshTokenKept === true) return true;
+      if (unansweredS === null || unansweredS < graceSeconds) return after.lastError !== 'lost_in_flight';
+      const canWait = !isReported(before) && remainingSeconds(before) > 45 && before.expiresAt !== null;
+      const isPutOff = after.lastError === 'lost_in_flight' && after.renewInS !== 0;
+      return unknownOutcome !== null || !canWait || isPutOff;
     });
   });
 

@@ -17,14 +17,18 @@ const LIFE_S = 1_000;
 const PUT_OFF_S = LIFE_S - 45;
 
 function claimed(changes: Partial<ClaimedConnection> = {}): ClaimedConnection {
-  const lease = { leaseOwner: 'me', leaseUntil: inSeconds(20), crashed: false };
+  const lease = { leaseOwner: 'me', leaseUntil: inSeconds(20), crashed: false, unansweredS: null };
   return { ...aConnection({ expiresAt: inSeconds(LIFE_S) }), ...lease, ...changes };
 }
 
-const rotating = (rotation: Rotation): ProviderTraits => ({ rotation, mintsFromCredential: false });
+const rotating = (rotation: Rotation): ProviderTraits => ({
+  rotation,
+  graceSeconds: 30,
+  mintsFromCredential: false,
+});
 const UNKNOWN = rotating('unknown');
 const SAFE = rotating('none');
-const MINTING: ProviderTraits = { rotation: 'strict', mintsFromCredential: true };
+const MINTING: ProviderTraits = { ...rotating('strict'), mintsFromCredential: true };
 
 const DEAD: Failure = { kind: 'grant_refused', code: 'invalid_grant' };
 const DOUBT: Failure = { kind: 'grant_doubtful', code: 'refused_without_code' };
@@ -109,6 +113,7 @@ describe('after a crash', () => {
       consecutiveFailures: 1,
       refusals: 0,
       unknownOutcome: 'crash',
+      unanswered: false,
       renewInS: PUT_OFF_S,
     });
   });
@@ -174,6 +179,7 @@ describe('a grant that is refused', () => {
       consecutiveFailures: 1,
       refusals: 1,
       unknownOutcome: null,
+      unanswered: false,
       renewInS: null,
     });
   });

@@ -6,6 +6,8 @@ import { isReported, remainingSeconds, type ClaimedConnection, type ConnectionSt
 /** What the engine's decisions need to know of a provider. */
 export interface ProviderTraits {
   readonly rotation: Rotation;
+  /** Of `grace`: for so many seconds after its first use. */
+  readonly graceSeconds: number;
   readonly mintsFromCredential: boolean;
 }
 
@@ -17,6 +19,8 @@ export interface FailureSettlement {
   readonly consecutiveFailures: number;
   readonly refusals: number;
   readonly unknownOutcome: 'crash' | 'no_answer' | null;
+  /** The refresh token was sent, by this attempt or before, and what became of that is not known. */
+  readonly unanswered: boolean;
   readonly renewInS: number | null;
 }
 
@@ -29,20 +33,35 @@ const DEAD_CREDENTIAL_RETRY_S = 3_600;
 
 /** May the refresh token of this connection be sent again when nobody knows whether it was spent? */
 export function isResendSafe(connection: ClaimedConnection, provider: ProviderTraits): boolean {
-  if (provider.rotation === 'none' || provider.rotation === 'grace') return true;
-  return provider.mintsFromCredential || connection.refreshTokenKept === true;
+  return resendableForS(connection, provider) > 0;
 }
 
 /**
- * Before asking: what an attempt that nobody came back from means. Null: ask. After a crash in which a refresh token may
- * have been spent, the next try is put off as long as the token in hand allows, and after too many crashes there is none.
+ * For how many seconds after its claim. A grace is counted from the first sending: when the provider took that for the first
+ * use nobody knows, but it was not before.
+ */
+export function resendableForS(
+  { refreshTokenKept, unansweredS }: ClaimedConnection,
+  { rotation, graceSeconds, mintsFromCredential }: ProviderTraits,
+): number {
+  if (rotation === 'none' || mintsFromCredential || refreshTokenKept === true) return Infinity;
+  if (rotation !== 'grace') return 0;
+  return unansweredS === null ? Infinity : graceSeconds - unansweredS;
+}
+
+/**
+ * Before asking: what an attempt that nobody came back from means, or one that was not answered within the grace. Null: ask.
+ * Where a refresh token may have been spent, the next try is put off as long as the token in hand allows, and after too many
+ * crashes there is none.
  */
 export function settleBeforeAsking(
   connection: ClaimedConnection,
   provider: ProviderTraits,
 ): FailureSettlement | null {
-  if (!connection.crashed || isResendSafe(connection, provider)) return null;
-  if (connection.crashes > MOST_CRASHES) return dead(connection, 'lost_in_flight', provider);
+  const unknown = unknownAfter(connection, provider);
+  if (unknown === null || isResendSafe(connection, provider)) return null;
+  if (connection.crashed && connection.crashes > MOST_CRASHES)
+    return dead(connection, 'lost_in_flight', provider);
   const putOffS = usableSeconds(connection);
   // Where the token in hand is nearly gone, or was put off before, this attempt is the probe.
   if (connection.unknownOutcome !== null || !(putOffS > 0) || !Number.isFinite(putOffS)) return null;
@@ -50,7 +69,7 @@ export function settleBeforeAsking(
     ...unchanged(connection),
     lastError: 'lost_in_flight',
     consecutiveFailures: connection.consecutiveFailures + 1,
-    unknownOutcome: 'crash',
+    unknownOutcome: unknown,
     renewInS: putOffS,
   };
 }
@@ -102,7 +121,8 @@ export function settleFailure(
         backoff(connection.consecutiveFailures + 1, random),
         failure.retryAfterSeconds ?? 0,
       );
-      const settled = retry(connection, failure.code, pause);
+      const unanswered = failure.mayHaveActed || connection.unansweredS !== null;
+      const settled = { ...retry(connection, failure.code, pause), unanswered };
       if (!failure.mayHaveActed || isResendSafe(connection, provider)) return settled;
       const putOffS = usableSeconds(connection);
       const renewInS = Number.isFinite(putOffS) ? Math.max(pause, putOffS) : pause;
@@ -137,8 +157,10 @@ export function unknownAfter(
   connection: ClaimedConnection,
   provider: ProviderTraits,
 ): ClaimedConnection['unknownOutcome'] {
-  const isNews = connection.crashed && !isResendSafe(connection, provider);
-  return connection.unknownOutcome ?? (isNews ? 'crash' : null);
+  const { unknownOutcome, crashed, unansweredS } = connection;
+  if (unknownOutcome !== null || isResendSafe(connection, provider)) return unknownOutcome;
+  if (crashed) return 'crash';
+  return unansweredS === null ? null : 'no_answer';
 }
 
 /** How long callers can be served with the token in hand; one that was reported with a 401 is as good as gone. */
@@ -148,7 +170,8 @@ function usableSeconds(connection: ClaimedConnection): number {
 
 function unchanged(connection: ClaimedConnection): Omit<FailureSettlement, 'lastError' | 'renewInS'> {
   const { status, statusReason, consecutiveFailures, refusals, unknownOutcome } = connection;
-  return { status, statusReason, consecutiveFailures, refusals, unknownOutcome };
+  const unanswered = connection.unansweredS !== null;
+  return { status, statusReason, consecutiveFailures, refusals, unknownOutcome, unanswered };
 }
 
 function retry(connection: ClaimedConnection, code: string, renewInS: number): FailureSettlement {
@@ -168,6 +191,7 @@ function dead(connection: ClaimedConnection, reason: string, provider: ProviderT
     lastError: reason,
     consecutiveFailures: connection.consecutiveFailures + 1,
     unknownOutcome: null,
+    unanswered: false,
     renewInS: provider.mintsFromCredential ? DEAD_CREDENTIAL_RETRY_S : null,
   };
 }

@@ -19,6 +19,7 @@ describe('an OAuth 2 provider', () => {
   const ADDRESS = 'must be an http(s) address without user, query or fragment';
   const ENDPOINT = 'must be an http(s) address without user or fragment';
   const HOW = 'needs issuer, or authorize_url and token_url (token_url alone for client_credentials)';
+  const GRACE = 'rotation_grace must lie between 1s and 1d';
   const ROTATE = 'rotate_after must lie between 1d and 3650d';
   const token_url = 'https://idp.example/token';
   it.each<[Json, string]>([
@@ -70,6 +71,10 @@ describe('an OAuth 2 provider', () => {
       { ...CRM, rotation: 'often' },
       'rotation must be one of the following values: none, grace, strict, unknown',
     ],
+    [{ ...CRM, rotation: 'grace', rotation_grace: 'long' }, 'rotation_grace must be a duration like 30s'],
+    [{ ...CRM, rotation: 'grace', rotation_grace: '0s' }, GRACE],
+    [{ ...CRM, rotation: 'grace', rotation_grace: '25h' }, GRACE],
+    [{ ...CRM, rotation_grace: '30s' }, 'rotation_grace needs rotation: grace'],
     [{ ...CRM, dead_grant_codes: 'GONE' }, 'dead_grant_codes must be an array'],
     [{ ...CRM, renew_between: [0.6, 1] }, 'renew_between must not be greater than 0.95'],
     [{ ...CRM, token_ttl: 0 }, 'token_ttl must not be less than 1'],

@@ -52,6 +52,7 @@ describe('an OAuth 2 provider', () => {
       rotation: 'unknown',
       deadGrantCodes: [],
       clientErrorCodes: [],
+      graceSeconds: 30,
       rotateAfterSeconds: 90 * 86_400,
       timeoutMs: 10_000,
       ratePerSecond: 50,
@@ -173,6 +174,7 @@ providers:
   });
 
   it('may last up to ten years without another secret', () => {
+    expect(read({ ...CRM, rotation: 'grace', rotation_grace: '2m' }).graceSeconds).toBe(120);
     expect(read({ ...CRM, rotate_after: '1d' }).rotateAfterSeconds).toBe(86_400);
     expect(read({ ...CRM, rotate_after: '3650d' }).rotateAfterSeconds).toBe(3_650 * 86_400);
   });

@@ -22,6 +22,7 @@ describe('the providers', () => {
     const shared = {
       deadGrantCodes: [],
       clientErrorCodes: [],
+      graceSeconds: 30,
       rotateAfterSeconds: 90 * 86_400,
       timeoutMs: 10_000,
       ratePerSecond: 50,

@@ -133,6 +133,7 @@ describe('the shipped file', () => {
     expect(portal).toMatchObject({
       baseUrl: 'https://portal.example',
       header: { name: 'Authorization', scheme: 'Bearer' },
+      graceSeconds: 30,
       rotateAfterSeconds: 90 * 86_400,
     });
   });

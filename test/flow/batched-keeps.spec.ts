@@ -73,7 +73,7 @@ describe('renewals that are kept while another is being written', () => {
     const found = await Promise.all(
       rows.map(({ id }) => broker.broker.app.get(ConnectionStore).findById(id)),
     );
-    return found.flatMap((row) => (row ? [{ ...row, crashed: false }] : []));
+    return found.flatMap((row) => (row ? [{ ...row, crashed: false, unansweredS: null }] : []));
   }
 
   /** Begins to keep company 1, which stays under way until `letGo`. */

@@ -1,7 +1,7 @@
 import type { Attempt } from './attempt.js';
 import type { Clocks } from './clocks.js';
-import { serialOf, type Grantor } from './grantor.js';
-import type { Row } from './row.js';
+import { GRACE_S, serialOf, type Grantor } from './grantor.js';
+import { isNearlyGone, type Row } from './row.js';
 import type { Scene } from './step.js';
 import { freshTrail, mustBe, type Trail, type Turn } from './turn.js';
 
@@ -43,9 +43,11 @@ export class ConnectionRules {
   }
 
   /** May what this grant was sent for be sent again, should no answer come? */
-  isResendSafe({ refreshTokenKept }: Pick<Row, 'refreshTokenKept'>): boolean {
+  isResendSafe({ company, now, refreshTokenKept }: Row): boolean {
     const { rotation, truth } = this.scene;
-    return rotation === 'none' || rotation === 'grace' || truth === 'minting' || refreshTokenKept === true;
+    if (rotation === 'none' || truth === 'minting' || refreshTokenKept === true) return true;
+    const { unansweredSince } = this.trailOf(company);
+    return rotation === 'grace' && (unansweredSince === null || now - unansweredSince < GRACE_S * 1_000);
   }
 
   #claimed({ before, wanting }: Turn, attempt: Attempt): void {
@@ -75,7 +77,10 @@ export class ConnectionRules {
       mustBe(!trail.hasAsked, 'callers cause one attempt, and the calendar the next', facts);
       mustBe(row.failures === 0, 'a caller keeps to a backoff', facts);
     }
-    if (row.leaseOwner !== null) trail.crashes += 1;
+    if (row.leaseOwner !== null) {
+      trail.crashes += 1;
+      trail.unansweredSince ??= trail.attempts.at(-1)?.atClaim.now ?? null;
+    }
     trail.hasAsked = true;
     if (attempt.pass === 'backoff' || attempt.pass === 'everything') trail.isFreed = true;
     trail.attempts.push(attempt);
@@ -207,7 +212,10 @@ export class ConnectionRules {
     if (turn.kind === 'deliver' && attempt) {
       this.#kept(turn, before, after, attempt);
       this.#told(before, after, attempt);
+      if (attempt.isKept && attempt.isUnknown) trail.unansweredSince ??= attempt.atClaim.now;
     }
+    const isDeath = before.status !== DEAD || (attempt?.isKept && attempt.outcome?.kind.startsWith('grant_'));
+    if (after.status === DEAD && isDeath) trail.unansweredSince = null;
     if (turn.kind === 'report' && turn.company === after.company) trail.hasAsked = false;
     if (turn.change === 'revive' && before.status === DEAD) {
       trail.isFreed = trail.isRevived = true;
@@ -217,6 +225,7 @@ export class ConnectionRules {
     if (!isCommit && !isKept) return;
     trail.commits += 1;
     trail.crashes = 0;
+    trail.unansweredSince = null;
     trail.attempts = [];
     trail.isFreed = turn.kind === 'adopt' && after.grant === before.grant;
     if (after.token !== before.token || turn.kind === 'adopt') trail.hasAsked = false;
@@ -288,10 +297,4 @@ export class ConnectionRules {
     const latest = Math.max(now + 1_860_000, expiresAt ?? 0);
     mustBe((renewAt ?? 0) <= latest, 'nothing that lives is put off beyond its end', facts);
   }
-}
-
-/** Nobody can be served for long with the token in hand. */
-function isNearlyGone({ token, expiresAt, now, reportedVersion, tokenVersion }: Row): boolean {
-  if (token === null || expiresAt === null || reportedVersion === tokenVersion) return true;
-  return expiresAt - now <= 46_000;
 }

@@ -1,3 +1,8 @@
+import type { StandingClock } from './clocks.js';
+
+/** Seconds for which a refresh token that was used works on under `grace`: longer than a lease, by little. */
+export const GRACE_S = 30;
+
 /** What a provider really does with a refresh token that is sent a second time. */
 export type Truth = 'none' | 'grace' | 'strict' | 'minting';
 
@@ -5,7 +10,8 @@ interface Grant {
   readonly family: number;
   /** The one that it was traded for. */
   readonly parent: string | null;
-  used: boolean;
+  /** When it was first used, in milliseconds; null: never. */
+  usedAt: number | null;
   /** One that it was traded for has been used. */
   outlived: boolean;
 }
@@ -25,7 +31,10 @@ export class Grantor {
   readonly givenBack = new Set<string>();
   #serial = 0;
 
-  constructor(readonly truth: Truth) {}
+  constructor(
+    readonly truth: Truth,
+    private readonly clock: StandingClock,
+  ) {}
 
   /** A seller consents, or a person makes a credential: a grant that stems from no other. */
   consent(): string {
@@ -47,7 +56,7 @@ export class Grantor {
     }
     const known = this.#of(grant);
     const isRotated = this.truth === 'grace' || this.truth === 'strict';
-    known.used = true;
+    known.usedAt ??= this.clock.monotonic();
     const parent = known.parent === null ? undefined : this.#grants.get(known.parent);
     if (parent) parent.outlived = true;
     return { token: this.mint(grant), grant: isRotated ? this.#write(known.family, grant) : null };
@@ -60,10 +69,11 @@ export class Grantor {
 
   /** Would it be taken? */
   lives(grant: string): boolean {
-    const { family, used, outlived } = this.#of(grant);
+    const { family, usedAt, outlived } = this.#of(grant);
     if (this.#dead.has(family)) return false;
-    if (this.truth === 'strict') return !used;
-    return this.truth === 'grace' ? !outlived : true;
+    if (this.truth === 'strict') return usedAt === null;
+    if (this.truth !== 'grace') return true;
+    return !outlived && (usedAt === null || this.clock.monotonic() - usedAt <= GRACE_S * 1_000);
   }
 
   /** The seller takes the consent back, or it is revoked. */
@@ -73,7 +83,7 @@ export class Grantor {
 
   #write(family: number, parent: string | null): string {
     const id = `test-secret-grant-${++this.#serial}`;
-    this.#grants.set(id, { family, parent, used: false, outlived: false });
+    this.#grants.set(id, { family, parent, usedAt: null, outlived: false });
     return id;
   }
 

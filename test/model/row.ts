@@ -30,6 +30,12 @@ export interface Row {
   readonly token: string | null;
 }
 
+/** Nobody can be served for long with the token in hand. */
+export function isNearlyGone({ token, expiresAt, now, reportedVersion, tokenVersion }: Row): boolean {
+  if (token === null || expiresAt === null || reportedVersion === tokenVersion) return true;
+  return expiresAt - now <= 46_000;
+}
+
 /** What is known of the provider. */
 export interface ProviderRow {
   readonly isPaused: boolean;

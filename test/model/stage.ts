@@ -4,7 +4,7 @@ import { Attempt, type Pass } from './attempt.js';
 import type { Clocks } from './clocks.js';
 import { ConnectionRules } from './connection-rules.js';
 import { Engine, type Ground } from './engine.js';
-import { Grantor } from './grantor.js';
+import { GRACE_S, Grantor } from './grantor.js';
 import { ProviderRules } from './provider-rules.js';
 import { RowReader, type Row, type Sight } from './row.js';
 import type { Plan, Scene } from './step.js';
@@ -17,6 +17,7 @@ const SETTINGS: SharedProviderSettings = {
   name: PROVIDER,
   baseUrl: null,
   rotation: 'unknown',
+  graceSeconds: GRACE_S,
   deadGrantCodes: [],
   clientErrorCodes: [],
   rotateAfterSeconds: 86_400,
@@ -48,7 +49,7 @@ export class Stage {
   ) {
     const { ratePerSecond, concurrency, rotation } = scene;
     this.#settings = { ...SETTINGS, ratePerSecond, concurrency, rotation };
-    this.grantor = new Grantor(scene.truth);
+    this.grantor = new Grantor(scene.truth, clocks.here);
     this.#ofConnections = new ConnectionRules(scene, this.grantor, clocks);
     this.#ofProvider = new ProviderRules(scene, clocks);
     this.#reader = new RowReader(ground.dataSource, ground.vault, PROVIDER);

@@ -26,6 +26,8 @@ export interface Trail {
   attempts: Attempt[];
   /** Leases that nobody came back from since the last commit. */
   crashes: number;
+  /** When what is not answered was first claimed, by the database's clock. */
+  unansweredSince: number | null;
   /** A caller has caused an attempt that brought nothing new. */
   hasAsked: boolean;
   /** Somebody had the dead tried again. */
@@ -40,6 +42,7 @@ export function freshTrail(): Trail {
     retired: new Set(),
     attempts: [],
     crashes: 0,
+    unansweredSince: null,
     hasAsked: false,
     isRevived: false,
     isFreed: false,

@@ -23,6 +23,12 @@ jest.setTimeout(150_000);
 
 /** Seconds in which a replaced refresh token still works, under `grace`: longer than a lease. */
 const GRACE_S = 120;
+const ROTATIONS: Record<Mode, string> = {
+  none: 'none',
+  grace: `grace, rotation_grace: ${GRACE_S}s`,
+  strict: 'strict',
+  unknown: 'unknown',
+};
 /** Renewals, one after the other, after which the broker asks a provider as fast as it may. */
 const WARM_UP = 8;
 
@@ -133,7 +139,7 @@ export class FaultScene {
     const endpoints = `authorize_url: '${url}/oauth2/authorize', token_url: '${url}/oauth2/token'`;
     const providers = MODES.map(
       (mode) =>
-        `  ${mode}: { kind: oauth2, base_url: '${url}/${mode}', rotation: ${mode}, ${endpoints}, ${client}, ${limits} }`,
+        `  ${mode}: { kind: oauth2, base_url: '${url}/${mode}', rotation: ${ROTATIONS[mode]}, ${endpoints}, ${client}, ${limits} }`,
     );
     return `providers:\n${providers.join('\n')}\n`;
   }
