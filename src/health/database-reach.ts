@@ -28,8 +28,8 @@ export class DatabaseReach {
     this.#reachedAt = at;
   }
 
-  /** Whether it is away, and not for longer than tokens that were read before are served without it. */
-  async servesFromMemory(): Promise<boolean> {
+  /** `from_memory`: it is away, and not for longer than tokens that were read before are served without it. */
+  async look(): Promise<'there' | 'from_memory' | 'away'> {
     const isThere = await within(
       this.ping().then(
         () => true,
@@ -37,8 +37,8 @@ export class DatabaseReach {
       ),
       PATIENCE_MS,
     );
-    return (
-      !isThere && this.clock.monotonic() - this.#reachedAt < this.settings.cache.withoutDatabaseS * 1_000
-    );
+    if (isThere) return 'there';
+    const awayMs = this.clock.monotonic() - this.#reachedAt;
+    return awayMs < this.settings.cache.withoutDatabaseS * 1_000 ? 'from_memory' : 'away';
   }
 }

@@ -54,7 +54,8 @@ export class HealthController {
   @Public(WHY_PUBLIC)
   @Answers('Should this replica get requests?', HealthAnswer, 'invalid_request', 'not_ready')
   async ready(@Query() { from_memory }: ReadyQuery): Promise<HealthCheckResult> {
-    if (from_memory === 'true' && (await this.readiness.servesFromMemory())) {
+    const database = from_memory === 'true' ? await this.readiness.look() : 'unknown';
+    if (database === 'from_memory') {
       return this.#check(() => [
         () => this.readiness.process(),
         () => this.readiness.unlocked(),
@@ -64,7 +65,7 @@ export class HealthController {
     return this.#check(() => [
       () => this.readiness.process(),
       () => this.readiness.unlocked(),
-      () => this.readiness.reachable(),
+      () => this.readiness.reachable(database === 'there'),
       () => this.readiness.migrated(),
       () => this.readiness.accepted(),
     ]);

@@ -28,19 +28,20 @@ export class Readiness {
     return this.#stopping ? indicator.down({ reason: 'stopping' }) : indicator.up();
   }
 
-  async reachable(): Promise<HealthIndicatorResult> {
+  /** @param isThere it was just reached: once is enough */
+  async reachable(isThere: boolean): Promise<HealthIndicatorResult> {
     const indicator = this.indicators.check('database');
     try {
-      await this.database.ping();
+      if (!isThere) await this.database.ping();
       return indicator.up();
     } catch {
       return indicator.down({ reason: 'unreachable' });
     }
   }
 
-  /** As `DatabaseReach.servesFromMemory`. */
-  async servesFromMemory(): Promise<boolean> {
-    return this.database.servesFromMemory();
+  /** As `DatabaseReach.look`. */
+  async look(): ReturnType<DatabaseReach['look']> {
+    return this.database.look();
   }
 
   remembered(): HealthIndicatorResult {
