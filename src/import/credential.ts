@@ -4,6 +4,8 @@ import { mistake, type Found, type Line } from './entry.js';
 
 /** The columns of a list of Konnect credentials. */
 export const COLUMNS = ['company_id', 'location_id', 'username', 'password'] as const;
+/** A list without locations may leave theirs out. */
+export const NEEDED = ['company_id', 'username', 'password'] as const;
 
 /** As the broker takes them. */
 const LONGEST = { username: 1_000, password: 4_000 };

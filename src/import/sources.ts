@@ -1,4 +1,4 @@
-import { readCredential } from './credential.js';
+import { COLUMNS, NEEDED, readCredential } from './credential.js';
 import { readCsvRows } from './csv-rows.js';
 import { mistake, type Found, type Source } from './entry.js';
 import { readJsonValues } from './json-values.js';
@@ -20,7 +20,7 @@ export function credentialsOf(file: string, verify: boolean): Source {
 }
 
 async function* fromCsv(file: string, verify: boolean): AsyncIterable<Found> {
-  for await (const found of readCsvRows(file))
+  for await (const found of readCsvRows(file, { known: COLUMNS, needed: NEEDED }))
     yield 'wrong' in found ? mistake(found.line, found.wrong) : readCredential(found.line, found.row, verify);
 }
 

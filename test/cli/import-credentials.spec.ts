@@ -81,8 +81,20 @@ describe('a list of Konnect credentials', () => {
   });
 
   it.each([
-    ['company_id,username\n1,one\n', /:2: password must be/],
-    ['company_id,username,password,note\n1,one,test-secret-1,x\n', /:2: holds a field that is not known/],
+    ['company_id,username\n1,one\n', /:1: the header lacks password: a header with company_id, /],
+    [
+      'company,username,secret\n1,one,x\n',
+      /:1: the header names "company", "secret": a header with company_id, /,
+    ],
+    [
+      'company_id,username,password,note\n1,one,test-secret-1,x\n',
+      /:1: the header names "note": .* company_id, location_id, username, password is expected/,
+    ],
+    [
+      'company_id,username,password,test-secret!\n1,one,x,y\n',
+      /:1: the header names a column that has no name/,
+    ],
+    ['1,,one,test-secret-1\n', /:1: names no column that is known: a header with company_id, .* is expected/],
     ['company_id,username,password\n1,one\n', /:2: has 2 fields, and the header 3/],
     ['company_id,username,password\n1,one,"test-secret-open\n2,two,test-secret-2\n', /is no CSV/],
     ['company_id,username,username\n1,one,test-secret-1\n', /:1: the header names a column twice/],
