@@ -31,6 +31,10 @@ type SessionOptions = Options & {
 
 const MOST_AT_ONCE = 64;
 
+/** What a dry run cannot tell. */
+const NOT_ASKED =
+  'no broker was asked: what it would refuse, has already or would replace, and whether its key may write, is not known';
+
 /** `npm run cli -- import`: brings what another system has. docs/moving-in.md tells when to run it. */
 export function define(command: Command): void {
   shared(command.command('sessions <file>'), 'fynd')
@@ -55,7 +59,7 @@ export function define(command: Command): void {
 function shared(command: Command, provider: string): Command {
   return command
     .option('--provider <name>', "the broker's name for it", providerName, provider)
-    .option('--dry-run', 'read everything, tell every mistake, and do nothing')
+    .option('--dry-run', 'read everything, tell every mistake in it, and do nothing: no broker is asked')
     .option('--replace', 'also what the broker has already, and may be newer')
     .option('--at-once <number>', `how many at the same time, at most ${MOST_AT_ONCE}`, wholeNumber, 8)
     .option('--notes <folder>', 'where to write how far it came, and what failed (default: beside the file)');
@@ -81,7 +85,7 @@ async function bring(file: string, options: Options, source: Source): Promise<vo
       ? undefined
       : readBroker(new Environment(process.env), stopping.signal, 'connection:read and connection:write');
     const found = await look(file, source);
-    if (!api) return `${found.entries} to be kept${skippedIn(found)}; nothing was done\n`;
+    if (!api) return `${found.entries} to be kept${skippedIn(found)}; nothing was done\n${NOT_ASKED}\n`;
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());
     const notes = await openNotes(file, options);
     if (notes.settled > 0) process.stderr.write(`going on after ${notes.settled} of ${found.entries}\n`);
