@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { mostWithin } from '../../bench/engine/upstream-peaks.js';
 import { type Finding, isReached, percentile, renderTable } from '../../bench/findings.js';
 import { readOptions } from '../../bench/options.js';
-import { inherited } from '../support/replica.js';
+import { inheritedUnpacked } from '../support/replica.js';
 
 const PROGRAM = fileURLToPath(new URL('../../dist/bench/main.js', import.meta.url));
 const TINY = '--rows 40,120 --batches 3 --due 60 --rounds 1 --concurrency 8 --cap-seconds 1'.split(' ');
@@ -28,7 +28,7 @@ function bench(...argv: string[]): Promise<Ended> {
     execFile(
       process.execPath,
       [PROGRAM, ...argv],
-      { env: { ...process.env, ...inherited() } },
+      { env: { ...process.env, ...inheritedUnpacked() } },
       (error, stdout, stderr) =>
         resolve({ code: typeof error?.code === 'number' ? error.code : error ? 1 : 0, stdout, stderr }),
     );

@@ -9,7 +9,7 @@ import type { Finding } from '../../bench/findings.js';
 import { readAnswer } from '../../bench/load/answer.js';
 import { Choice } from '../../bench/load/choice.js';
 import { CELL_NAMES } from '../../bench/reads/cell-names.js';
-import { inherited } from '../support/replica.js';
+import { inheritedUnpacked } from '../support/replica.js';
 
 const PROGRAM = fileURLToPath(new URL('../../dist/bench/main.js', import.meta.url));
 const TINY = '--rows 40,120 --rounds 1 --seconds 0.1 --clients 4'.split(' ');
@@ -23,7 +23,7 @@ describe('npm run bench -- reads', () => {
     const files = ['--out', join(folder, 'findings.json'), '--picture', join(folder, 'reads.svg')];
     // It ends with an error where anybody answers anything but 200 with the token of the company that was asked for.
     ({ stdout } = await promisify(execFile)(process.execPath, [PROGRAM, 'reads', ...TINY, ...files], {
-      env: { ...process.env, ...inherited() },
+      env: { ...process.env, ...inheritedUnpacked() },
     }));
     const told = JSON.parse(readFileSync(join(folder, 'findings.json'), 'utf8')) as { findings: Finding[] };
     findings = told.findings;

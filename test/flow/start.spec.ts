@@ -18,7 +18,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client, escapeIdentifier } from 'pg';
 import { ask, eventually } from '../support/http.js';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.js';
-import { inherited, Replica, type Ended } from '../support/replica.js';
+import { inheritedUnpacked, Replica, type Ended } from '../support/replica.js';
 import { ADMIN_KEY, useWorld } from '../support/world.js';
 
 const COMMANDS = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -31,7 +31,7 @@ const MIGRATING = `select 1 from pg_stat_activity
 /** Runs a command of ours to its end, in `cwd`. */
 async function run(command: string[], env: NodeJS.ProcessEnv, cwd?: string): Promise<Ended> {
   const child = spawn(process.execPath, [COMMANDS, ...command], {
-    env: { ...inherited(), ...env },
+    env: { ...inheritedUnpacked(), ...env },
     cwd,
   });
   let output = '';

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { inherited, type Ended } from './replica.js';
+import { inheritedUnpacked, type Ended } from './replica.js';
 
 const PROGRAM = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
@@ -17,7 +17,7 @@ export class CommandLine {
   static start(args: readonly string[], env: NodeJS.ProcessEnv = {}): CommandLine {
     return new CommandLine(
       spawn(process.execPath, ['--no-warnings', PROGRAM, ...args], {
-        env: { ...inherited(), ...env },
+        env: { ...inheritedUnpacked(), ...env },
         stdio: ['ignore', 'pipe', 'pipe'],
       }),
     );

@@ -8,12 +8,16 @@ import { pathToFileURL } from 'node:url';
 import { MODULES, requirePackages } from './packages.mjs';
 
 const OURS = pathToFileURL(join(import.meta.dirname, '../../dist/')).href;
+/** The service is packed itself. */
+const SERVICE = `${OURS}packed/`;
 
-globalThis.packages = requirePackages();
+const isOurs = (url = '') => url.startsWith(OURS) && !url.startsWith(SERVICE);
 
 registerHooks({
   resolve(name, context, next) {
-    const packed = context.parentURL?.startsWith(OURS) && MODULES.get(name);
-    return packed ? { url: pathToFileURL(packed).href, shortCircuit: true } : next(name, context);
+    const packed = isOurs(context.parentURL) && MODULES.get(name);
+    if (!packed) return next(name, context);
+    globalThis.packages ??= requirePackages();
+    return { url: pathToFileURL(packed).href, shortCircuit: true };
   },
 });

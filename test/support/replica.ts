@@ -84,14 +84,17 @@ export class Replica {
   }
 }
 
-/**
- * What a test hands to a program of ours of its own environment. Its packages are packed, see `packages.mjs`, but where tests
- * may take long: there it loads them as it does in production.
- */
+/** As much of its own environment as a test hands to a program of ours. */
 export function inherited(): NodeJS.ProcessEnv {
-  const { PATH, NODE_COMPILE_CACHE, FAULTS, LONG } = process.env;
+  const { PATH, NODE_COMPILE_CACHE } = process.env;
+  return { PATH, NODE_COMPILE_CACHE };
+}
+
+/** The same for what is not packed as the service is: where tests must not take long, its packages are, see `packages.mjs`. */
+export function inheritedUnpacked(): NodeJS.ProcessEnv {
+  const { FAULTS, LONG } = process.env;
   const mayTakeLong = FAULTS === 'full' || LONG === 'true';
-  return { PATH, NODE_COMPILE_CACHE, ...(!mayTakeLong && { NODE_OPTIONS: `--import=${PACKED}` }) };
+  return { ...inherited(), ...(!mayTakeLong && { NODE_OPTIONS: `--import=${PACKED}` }) };
 }
 
 function spawnBroker(env: NodeJS.ProcessEnv, program = PROGRAM): ChildProcess {
