@@ -25,7 +25,7 @@ export default {
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   // No test is about how fast the machine is: this is for one that hangs, on the slowest.
   testTimeout: 90_000,
-  // jest would leave one core idle; most of the tests wait for processes and sockets.
-  maxWorkers: '100%',
+  // jest would leave one core idle; most of the tests wait for processes and sockets, of which none is on a core of its own.
+  maxWorkers: '200%',
   collectCoverageFrom: ['src/**/*.ts'],
 };
