@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { packPackages } from './test/support/packages.mjs';
 
 await packPackages();
@@ -26,6 +27,6 @@ export default {
   // No test is about how fast the machine is: this is for one that hangs, on the slowest.
   testTimeout: 90_000,
   // jest would leave one core idle; most of the tests wait for processes and sockets, of which none is on a core of its own.
-  maxWorkers: '200%',
+  maxWorkers: 2 * availableParallelism(),
   collectCoverageFrom: ['src/**/*.ts'],
 };
