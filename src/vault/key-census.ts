@@ -18,8 +18,11 @@ export interface Census {
 
 /** Counting so many is done at once, whenever somebody asks. */
 const FEW = 50_000;
-/** Of more, a count is good for this many times as long as it took: counting never takes more than a twentieth of the time. */
-const GOOD_FOR = 20;
+/**
+ * Of more, a count is good for this many times as long as it took. It takes a core of the database for as long as it lasts: at more
+ * than a hundredth of the time, the slowest hundredth of all fetches would be those that met it.
+ */
+const GOOD_FOR = 200;
 /**
  * Nothing but a person and a graph waits for it, so that a very large table may take longer than other statements do; not
  * without end, since nothing is vacuumed of what was deleted meanwhile. Milliseconds.

@@ -23,7 +23,7 @@ const LEFT_OVER_EVERY = 6;
 /** Rows at a time: opening and sealing them takes less than 1 ms, for which nobody is served. */
 const MOST_AT_ONCE = 25;
 /** Of its time, a replica rests so many times as long as it works: where the database is slow, it is left to others. */
-const RESTS = 4;
+const RESTS = 9;
 /** Replicas begin somewhere among so many, so that they seldom take the same; from the front where there are fewer. */
 const SPREAD = 500;
 

@@ -18,7 +18,6 @@ const QUIET_MS = 20_000;
 const WINDOW_MS = 5_000;
 /** Fetches that take as long where nothing else is done wait for the processor. Milliseconds. */
 const BUSY_MS = 50;
-const RATE = { KEY_ROTATION_RATE: '1000' };
 
 interface Times {
   readonly fetches: number;
@@ -114,7 +113,7 @@ describe(`a data key of ${ROWS} rows is replaced under ${A_SECOND} fetches a sec
   }, 300_000);
 
   it('with two replicas killed on the way: no fetch fails, and the former keys are needed no more', async () => {
-    const start = (): Promise<Replica> => world.replica(RATE);
+    const start = (): Promise<Replica> => world.replica();
     const [one, other, ...doomed] = [await start(), await start(), await start(), await start()];
     let count = 0;
     const load = new Load(() => {
