@@ -19,10 +19,14 @@ export interface Census {
 /** Counting so many is done at once, whenever somebody asks. */
 const FEW = 50_000;
 /**
- * Of more, a count is good for this many times as long as it took. It takes a core of the database for as long as it lasts: at more
- * than a hundredth of the time, the slowest hundredth of all fetches would be those that met it.
+ * How long a count of more is good, of what it took. It takes a core of the database for as long as it lasts: at more than a
+ * hundredth of the time, the slowest hundredth of all fetches would be those that met it. But an alert goes by it, so that it is made
+ * anew within ten minutes, unless it would be under way for more than a twentieth of the time then. Milliseconds.
  */
-const GOOD_FOR = 200;
+export function goodForMs(tookMs: number): number {
+  return Math.max(20 * tookMs, Math.min(200 * tookMs, 600_000));
+}
+
 /**
  * Nothing but a person and a graph waits for it, so that a very large table may take longer than other statements do; not
  * without end, since nothing is vacuumed of what was deleted meanwhile. Milliseconds.
@@ -116,7 +120,7 @@ export class KeyCensus implements BeforeApplicationShutdown {
     }
     this.#pid = undefined;
     const now = this.clock.monotonic();
-    this.#notBefore = isFew ? now : now + GOOD_FOR * (now - begunAt);
+    this.#notBefore = isFew ? now : now + goodForMs(now - begunAt);
   }
 
   async #countAll(run: Run): Promise<SealedRows[]> {
