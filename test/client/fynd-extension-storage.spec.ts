@@ -19,7 +19,7 @@ beforeAll(async () => {
   const tokens = new TokenBroker({
     url: broker.api,
     key: ADMIN_KEY,
-    deadlineMs: 500,
+    deadlineMs: 3_000,
     now: () => world.clock.monotonic(),
     fetch: (url, init) => (isBrokerAway ? Promise.reject(new Error('away')) : fetch(url, init)),
   });

@@ -212,6 +212,8 @@ describe('an answer that was lost', () => {
     it('is put off as long as ever where a next holder gives back what it has not begun', async () => {
       await world.install(broker, '42');
       world.stopTicking(broker);
+      // A look that was under way would take the crash for itself.
+      await world.settle(broker);
       await crash();
       const { app } = broker.broker;
       const [claim] = await eventually(async () => {
