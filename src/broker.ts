@@ -19,6 +19,7 @@ import { traceRequests, traceShortWay } from './http/request-traces.js';
 import { WaitingRoom } from './http/waiting-room.js';
 import { ProviderRegistry } from './provider/provider-registry.js';
 import { Clock } from './shared/clock.js';
+import { giveBackMemory } from './shared/memory.js';
 import { Problem } from './shared/problem.js';
 import { StartWatch } from './shared/start-watch.js';
 import { DirectReads, routeOfRead } from './token/direct-reads.js';
@@ -65,6 +66,7 @@ export async function startBroker(settings: Settings, clock = new Clock()): Prom
     if (watch.hasWaited) started.get(RecentWrites).wasAway();
     const reads = started.get(DirectReads);
     const tracing = started.get(Tracing);
+    giveBackMemory();
     const short: ShortWay = (request, response, goTheLongWay) => reads.serve(request, response, goTheLongWay);
     await listeners.open(
       started.getHttpAdapter().getInstance(),

@@ -20,6 +20,10 @@ export class Choice {
   }
 
   take(): number {
+    return (this.#which() - 1) * (this.companies.spacing ?? 1) + 1;
+  }
+
+  #which(): number {
     const index = this.#taken++;
     if (this.companies.order === 'walk') return ((index * this.#stride) % this.companies.count) + 1;
     return this.#drawn[index % DRAWS] ?? 1;

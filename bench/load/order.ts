@@ -6,6 +6,8 @@ export interface Companies {
    */
   readonly order: 'uniform' | 'zipf' | 'walk';
   readonly count: number;
+  /** From one number to the next, for some that lie far apart in a larger database; 1. */
+  readonly spacing?: number;
   /** How many of them were taken before: there it goes on. */
   readonly from?: number;
 }

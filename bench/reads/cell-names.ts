@@ -13,6 +13,7 @@ export const CELL_NAMES = [
   'sealed',
   'cold',
   'coldSmall',
+  'coldLarge',
 ] as const;
 
 export type CellName = (typeof CELL_NAMES)[number];
@@ -40,6 +41,7 @@ export function labelOf(name: CellName, { small, large }: Sizes): string {
     sealed: 'Fastify, one SELECT, one decryption',
     cold: `broker, cold: each of ${many} connections`,
     coldSmall: `broker, cold: each of ${few} connections`,
+    coldLarge: `broker, cold: ${few} of ${many} connections`,
   };
   return labels[name];
 }

@@ -28,11 +28,12 @@ export class Contenders {
     seconds: number,
     nodeOptions: readonly string[],
   ): Promise<Cell[]> {
-    const [warm, warmLarge, cold, coldSmall] = await Promise.all([
+    const [warm, warmLarge, cold, coldSmall, coldLarge] = await Promise.all([
       this.#keep(startReadBroker(small, nodeOptions)),
       this.#keep(startReadBroker(large)),
       this.#keep(startColdBroker(large)),
       this.#keep(startColdBroker(smallCold)),
+      this.#keep(startColdBroker(large)),
     ]);
     const [example, coldExample] = [await fetchAnswer(warm), await fetchAnswer(cold)];
     const [http, fastify, nest, least, sealed] = await Promise.all([
@@ -47,7 +48,9 @@ export class Contenders {
     const uniform = { order: 'uniform', count: small.count } as const;
     const zipf = { order: 'zipf', count: small.count } as const;
     const all = { order: 'walk', count: large.count } as const;
+    // Of both databases as many are read, so that the trail has as much to write of each; of the larger one all over it.
     const few = { order: 'walk', count: small.count } as const;
+    const spacing = Math.floor(large.count / small.count);
     return [
       { name: 'http', contender: http },
       { name: 'fastify', contender: fastify },
@@ -60,8 +63,9 @@ export class Contenders {
       { name: 'cold', contender: cold, companies: all },
       { name: 'untimed', contender: http, isUntimed: true },
       { name: 'beside', contender: warm, companies: uniform, beside: this.renewals },
-      { name: 'warmLarge', contender: warmLarge, companies: uniform },
+      { name: 'warmLarge', contender: warmLarge, companies: { ...uniform, spacing } },
       { name: 'coldSmall', contender: coldSmall, companies: few },
+      { name: 'coldLarge', contender: coldLarge, companies: { ...few, spacing } },
     ];
   }
 

@@ -76,7 +76,7 @@ export function judgeReads(results: Results): Finding[] {
     },
     {
       name: `cold among ${many}, of among ${few}`,
-      value: rate('cold', 'coldSmall'),
+      value: rate('coldLarge', 'coldSmall'),
       unit: times,
       ...atLeast(0.9),
     },

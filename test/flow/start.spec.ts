@@ -139,6 +139,17 @@ describe('the start', () => {
     expect(output).not.toMatch(/simulator|embedded|tbk_/i);
   });
 
+  it('gives back the memory that it took, where Node lets it', async () => {
+    const resident = async (options: string): Promise<number> => {
+      const replica = await world.replica({ NODE_OPTIONS: options });
+      const status = readFileSync(`/proc/${replica.pid}/status`, 'utf8');
+      await replica.stop();
+      return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
+    };
+    if (!existsSync('/proc')) return;
+    expect(await resident('--expose-gc')).toBeLessThan((await resident('')) - 5);
+  });
+
   it('takes another ADMIN_KEY as soon as its file holds one, and forgets the former', async () => {
     const path = join(folder, 'admin-key');
     writeFileSync(path, ADMIN_KEY);

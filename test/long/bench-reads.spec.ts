@@ -108,6 +108,12 @@ describe('the load', () => {
     expect(Math.min(...apart)).toBeGreaterThan(300);
   });
 
+  it('takes some from all over a larger database', () => {
+    const walk = new Choice({ order: 'walk', count: 10, spacing: 100 });
+    const taken = Array.from({ length: 10 }, () => walk.take()).sort((one, other) => one - other);
+    expect(taken).toEqual([1, 101, 201, 301, 401, 501, 601, 701, 801, 901]);
+  });
+
   it('asks for the first company of many most often, or for all alike', () => {
     const drawn = (order: 'uniform' | 'zipf'): number[] => {
       const choice = new Choice({ order, count: 100 });
