@@ -63,7 +63,7 @@ export class Contenders {
       { name: 'cold', contender: cold, companies: all },
       { name: 'untimed', contender: http, isUntimed: true },
       { name: 'beside', contender: warm, companies: uniform, beside: this.renewals },
-      { name: 'warmLarge', contender: warmLarge, companies: { ...uniform, spacing } },
+      { name: 'warmLarge', contender: warmLarge, companies: uniform },
       { name: 'coldSmall', contender: coldSmall, companies: few },
       { name: 'coldLarge', contender: coldLarge, companies: { ...few, spacing } },
     ];
