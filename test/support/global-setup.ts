@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statfsSync } from 'node:fs';
+import { accessSync, constants, mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -50,13 +50,14 @@ export default async function globalSetup(): Promise<void> {
   }
 }
 
-/** What the databases of one run take at the most, and as much again, in bytes. */
+/** So much has to be free in memory, in bytes. */
 const ROOM = 4e9;
 
 /** In memory, where Linux has a folder there with room enough: a disk takes a while over a thousand files for every test file. */
 function fastFolder(): string {
   const inMemory = '/dev/shm';
   try {
+    accessSync(inMemory, constants.W_OK);
     const { bavail, bsize } = statfsSync(inMemory);
     return bavail * bsize > ROOM ? inMemory : tmpdir();
   } catch {
