@@ -1,16 +1,16 @@
 import { Injectable } from '@nestjs/common';
+import type { Actor } from '../shared/actor.js';
 import { Clock } from '../shared/clock.js';
 import { Problem } from '../shared/problem.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { markTraced, type AuditEvent, type AuditRow } from './audit-event.js';
 import { AuditLines } from './audit-lines.js';
 import { BufferBound } from './buffer-bound.js';
-import { BufferedEvent } from './buffered-event.js';
+import { BufferedEvent, MINUTE_MS } from './buffered-event.js';
 import { ReadFolds } from './read-folds.js';
 
 /** Seconds after which somebody who was refused may try again. */
 const RETRY_AFTER_S = 5;
-const MINUTE_MS = 60_000;
 /** How long what was written and has counted on waits until it is written again, unless its minute is over before. */
 const COUNT_EVERY_MS = 10_000;
 
@@ -47,9 +47,13 @@ export class AuditBuffer {
     return this.#waiting.size;
   }
 
-  /** Notes what is about to be answered. Throws Problem `store_unavailable` where there is no room for it. */
-  note(event: AuditEvent): void {
-    if (this.#add(event)) return;
+  /**
+   * Notes what is about to be answered; returns the event that it is part of. Throws Problem `store_unavailable` where there is
+   * no room for it.
+   */
+  note(event: AuditEvent): BufferedEvent {
+    const buffered = this.#add(event);
+    if (buffered) return buffered;
     this.metrics.refusedUnaudited();
     // Nothing comes of this request, so that nothing more is to be noted of it.
     markTraced(event.actor);
@@ -58,6 +62,16 @@ export class AuditBuffer {
       'Too much of the audit trail waits to be written, of all callers or of this one, and nothing is answered without it; try again shortly.',
       { retry_after: RETRY_AFTER_S },
     );
+  }
+
+  /** As `note`, of what `buffered` is about, without looking for that; false where it is another's, or its minute is over. */
+  noteAgain(buffered: BufferedEvent, actor: Actor): boolean {
+    const now = this.clock.now().getTime();
+    this.endMinute(false, now);
+    if (buffered.isOver || !buffered.isOf(actor)) return false;
+    this.#countOn(buffered, now);
+    markTraced(actor);
+    return true;
   }
 
   /** Notes what has been done already; where there is no room, that is counted, since nothing can be refused any more. */
@@ -98,23 +112,23 @@ export class AuditBuffer {
     }
   }
 
-  /** False where there is no room for it. */
-  #add(event: AuditEvent): boolean {
+  /** Undefined where there is no room for it. */
+  #add(event: AuditEvent): BufferedEvent | undefined {
     const now = this.clock.now().getTime();
     this.endMinute(false, now);
     const folded = this.#folds.find(event);
-    if (folded) {
-      if (folded.isWritten) this.#waiting.add(folded);
-      folded.countOn(now);
-    } else {
-      if (!this.bound.hasRoomFor(event.actor.id)) return false;
-      this.#begin(event, now);
-    }
+    if (folded) this.#countOn(folded, now);
+    else if (!this.bound.hasRoomFor(event.actor.id)) return undefined;
     markTraced(event.actor);
-    return true;
+    return folded ?? this.#begin(event, now);
   }
 
-  #begin(event: AuditEvent, now: number): void {
+  #countOn(buffered: BufferedEvent, now: number): void {
+    if (buffered.isWritten) this.#waiting.add(buffered);
+    buffered.countOn(now - this.#minute * MINUTE_MS);
+  }
+
+  #begin(event: AuditEvent, now: number): BufferedEvent {
     const buffered = new BufferedEvent(event, now);
     this.bound.take(event.actor.id);
     this.#waiting.add(buffered);
@@ -122,11 +136,12 @@ export class AuditBuffer {
     // Each that was denied stands alone.
     if (event.outcome === 'denied') {
       buffered.isOver = true;
-      return;
+      return buffered;
     }
     // However many different tokens are read within a minute, memory is bounded: some have two events then.
     if (this.#folds.size >= this.bound.rows) this.endMinute(true, now);
     this.#folds.add(buffered);
+    return buffered;
   }
 
   /** Once at its beginning, and once more at the end where it has counted on: by its id, the second takes the place of the first. */
