@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { TokenProvider } from '../provider/token-provider.js';
+import { SameTexts } from '../shared/same-texts.js';
 import type { Secret } from '../shared/secret.js';
-import { ThisTurn } from '../shared/this-turn.js';
 import {
   Field,
   OptionalField,
@@ -14,11 +14,14 @@ import {
   uuid,
   whole,
 } from '../shared/schema.js';
+import { MemoryVault } from '../vault/memory-vault.js';
 import { Vault } from '../vault/vault.js';
 import { placeOf } from './connection.js';
+import type { KeptAnswer } from './kept-answer.js';
+import { KeptFew } from './kept-few.js';
 import type { Served } from './served.js';
 import type { KeptTokenInHand, TokenInHand } from './token-in-hand.js';
-import { frameOf, writeToken, type Frame } from './token-text.js';
+import { frameOf, jsonOf, writeToken } from './token-text.js';
 
 class HeaderAnswer {
   @Field(text('x-access-token')) readonly name!: string;
@@ -102,18 +105,19 @@ export function shapeToken(opened: OpenedToken): TokenAnswer {
   };
 }
 
-/** Frames that are kept: some 6 MB. */
-const MOST_FRAMES = 10_000;
+/** Answers that are kept: some 10 MB. */
+const MOST_KEPT = 10_000;
 
 /** Opens a connection's token that is to be served. */
 @Injectable()
 export class TokenAnswers {
-  /** In a circle: the next frame takes the place of the oldest. */
-  readonly #framed: KeptTokenInHand[] = [];
-  #next = 0;
-  readonly #thisTurn = new ThisTurn<KeptTokenInHand, string>();
+  readonly #kept = new KeptFew<KeptTokenInHand>(MOST_KEPT, (oldest) => (oldest.answer = undefined));
+  readonly #texts = new SameTexts();
 
-  constructor(private readonly vault: Vault) {}
+  constructor(
+    private readonly vault: Vault,
+    private readonly memory: MemoryVault,
+  ) {}
 
   /** Looks for the key of a token that another replica has sealed just now. Throws Problem `store_unavailable`. */
   async ready({ connection }: Served): Promise<void> {
@@ -124,36 +128,30 @@ export class TokenAnswers {
     return shapeServed(served, this.#open(served.connection));
   }
 
-  /**
-   * The same as JSON. What is asked for again and again is not put together anew; a token that many want at the same moment
-   * is opened once for all of them, whose answers are sent together, and forgotten with these.
-   */
+  /** The same as JSON; what is asked for again and again is not put together anew. */
   textOf(served: Served<KeptTokenInHand>): string {
-    const { connection, stale, warning } = served;
-    if (stale || warning !== null) return JSON.stringify(this.of(served));
-    return this.#thisTurn.of(connection, () => this.#write(served));
+    const { connection, stale, warning, nowMs } = served;
+    const answer = stale || warning !== null ? undefined : this.#answerOf(served);
+    if (!answer || connection.expiresMs === null) return JSON.stringify(this.of(served));
+    const token = this.memory.open(answer.token);
+    return writeToken(answer, token, wholeSeconds(connection.expiresMs - nowMs));
   }
 
-  #write(served: Served<KeptTokenInHand>): string {
-    const { connection, nowMs } = served;
-    const frame = this.#frameOf(served);
-    if (!frame || connection.expiresMs === null) return JSON.stringify(this.of(served));
-    return writeToken(frame, this.#open(connection), wholeSeconds(connection.expiresMs - nowMs));
-  }
-
-  #frameOf(served: Served<KeptTokenInHand>): Frame | undefined {
+  #answerOf(served: Served<KeptTokenInHand>): KeptAnswer | null | undefined {
     const { connection, provider } = served;
     // `refresh_after` is of now where no calendar knows.
     if (!provider.renews) return undefined;
-    if (connection.frame) return connection.frame;
+    if (connection.answer !== undefined) return connection.answer;
     // Most of what is read from the database is read once.
     if (!connection.isServed) return void (connection.isServed = true);
-    connection.frame = frameOf((token) => shapeServed(served, token));
-    const oldest = this.#framed[this.#next];
-    if (oldest) oldest.frame = undefined;
-    this.#framed[this.#next] = connection;
-    this.#next = (this.#next + 1) % MOST_FRAMES;
-    return connection.frame;
+    if (!this.#kept.takes(connection)) return undefined;
+    const frame = frameOf((token) => shapeServed(served, token));
+    const token = frame && this.memory.seal(jsonOf(this.#open(connection)));
+    if (!token) return (connection.answer = null);
+    // The same in all answers of a provider.
+    const beforeToken = this.#texts.of(frame.beforeToken);
+    const beforeHeader = this.#texts.of(frame.beforeHeader);
+    return (connection.answer = { ...frame, beforeToken, beforeHeader, token });
   }
 
   #open(connection: TokenInHand): Secret {

@@ -1,6 +1,6 @@
 import type { Sealed } from '../shared/secret.js';
 import type { Connection } from './connection.js';
-import type { Frame } from './token-text.js';
+import type { KeptAnswer } from './kept-answer.js';
 
 /** What a connection's row says of the token in hand: all that it takes to hand it out, and no grant. */
 export type TokenInHand = Pick<
@@ -46,28 +46,29 @@ type Shared = Pick<
  * Buffer more than twice what it holds, so that both are made for whoever asks for them.
  */
 export class KeptTokenInHand implements TokenInHand {
+  // What every read looks at comes first.
+  readonly status: TokenInHand['status'];
+  readonly scopes: readonly string[];
+  readonly tokenVersion: number;
+  readonly reportedVersion: number | null;
+  readonly credentialType: TokenInHand['credentialType'];
+  readonly lastError: string | null;
+  readonly consecutiveFailures: number;
+  readonly expiresMs: number | null;
+  /** How many milliseconds the database's clock is ahead of this process's monotonic one. */
+  readonly aheadMs: number;
+  /** Where it is asked for again and again; null where there is no such thing. */
+  answer: KeptAnswer | null | undefined = undefined;
+  /** Was it handed out before? */
+  isServed = false;
   readonly id: string;
   readonly provider: string;
   readonly companyId: string;
   readonly locationId: string | null;
-  readonly status: TokenInHand['status'];
-  readonly scopes: readonly string[];
-  readonly tokenVersion: number;
   readonly tokenType: string | null;
   readonly tokenFingerprint: string | null;
   readonly renewedLifetimeS: number | null;
-  readonly lastError: string | null;
-  readonly consecutiveFailures: number;
-  readonly reportedVersion: number | null;
-  readonly credentialType: TokenInHand['credentialType'];
-  readonly expiresMs: number | null;
   readonly renewMs: number | null;
-  /** How many milliseconds the database's clock is ahead of this process's monotonic one. */
-  readonly aheadMs: number;
-  /** Its answer but for the token, where that is asked for again and again. */
-  frame: Frame | undefined = undefined;
-  /** Was it handed out before? */
-  isServed = false;
   /** Sealed as it was; each character is a byte. */
   readonly #sealedLatin1: string | null;
 

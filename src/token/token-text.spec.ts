@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Secret } from '../shared/secret.js';
-import { frameOf, writeToken } from './token-text.js';
+import { frameOf, jsonOf, writeToken } from './token-text.js';
 
 interface Shape {
   readonly scheme?: string;
@@ -29,7 +29,7 @@ describe('the text of an answer', () => {
     const frame = frameOf(shapeOf(shape));
     for (const text of ['eyJhbGciOi.x-_', 'with "quotes", \\ and \n', 'ünïcödé \u2028 \ud83d\ude00 \ud800'])
       for (const expires_in of [0, -1, 3_599])
-        expect(frame && writeToken(frame, new Secret(text), expires_in)).toBe(
+        expect(frame && writeToken(frame, jsonOf(new Secret(text)), expires_in)).toBe(
           JSON.stringify(shapeOf({ ...shape, expires_in })(new Secret(text))),
         );
   });

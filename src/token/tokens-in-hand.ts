@@ -4,12 +4,14 @@ import { SETTINGS } from '../config/config.module.js';
 import type { Settings } from '../config/settings.js';
 import { ReplicaCaches, type ReplicaCache } from '../database/replica-cache.js';
 import { Clock } from '../shared/clock.js';
+import { flat } from '../shared/flat-text.js';
 import type { Subject } from '../shared/ids.js';
+import { SameTexts } from '../shared/same-texts.js';
 import { KeptTokenInHand, type TokenInHandRow } from './token-in-hand.js';
 import { TokenLookUps } from './token-look-ups.js';
 
-/** Connections have few sets of scopes, types and errors among them, each of which is kept once. */
-const MOST_SHARED = 1_000;
+/** Connections have few sets of scopes among them, each of which is kept once. */
+const MOST_SCOPES = 1_000;
 
 /**
  * The tokens in hand, sealed: those that were asked for lately lie in memory, as long as this replica hears of every change
@@ -18,8 +20,8 @@ const MOST_SHARED = 1_000;
 @Injectable()
 export class TokensInHand {
   readonly #cache: ReplicaCache<KeptTokenInHand>;
-  readonly #scopes = new LRUCache<string, readonly string[]>({ max: MOST_SHARED });
-  readonly #texts = new LRUCache<string, string>({ max: MOST_SHARED });
+  readonly #scopes = new LRUCache<string, readonly string[]>({ max: MOST_SCOPES });
+  readonly #texts = new SameTexts();
 
   constructor(
     @Inject(SETTINGS) settings: Settings,
@@ -43,7 +45,8 @@ export class TokensInHand {
     resource: string,
     subject: Subject,
   ): Promise<{ readonly token: KeptTokenInHand; readonly isCertain: boolean } | undefined> {
-    const found = await this.#cache.find(resource, () => this.#find(resource, subject));
+    const name = flat(resource);
+    const found = await this.#cache.find(name, () => this.#find(name, subject));
     return found && { token: found.entry.row, isCertain: found.isCertain };
   }
 
@@ -67,10 +70,7 @@ export class TokensInHand {
 
   /** The one text of these letters that all rows share. */
   #same<Text extends string | null>(text: Text): Text {
-    if (text === null) return text;
-    const known = this.#texts.get(text);
-    if (known === undefined) this.#texts.set(text, text);
-    return (known ?? text) as Text;
+    return text === null ? text : (this.#texts.of(text) as Text);
   }
 
   #scopesOf(json: string): readonly string[] {

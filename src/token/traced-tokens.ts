@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { AuditBuffer } from '../audit/audit-buffer.js';
 import type { AuditEvent } from '../audit/audit-event.js';
+import type { BufferedEvent } from '../audit/buffered-event.js';
 import { resourceOf, type Caller } from '../http/caller.js';
 import type { Actor } from '../shared/actor.js';
 import type { Subject } from '../shared/ids.js';
@@ -72,12 +73,15 @@ export class TracedTokens {
 
   #write(actor: Actor, served: Served<KeptTokenInHand>): string {
     const text = this.answers.textOf(served);
-    this.#note(actor, 'token:read', served);
+    const { answer } = served.connection;
+    if (answer?.noted && this.audit.noteAgain(answer.noted, actor)) return text;
+    const noted = this.#note(actor, 'token:read', served);
+    if (answer) answer.noted = noted;
     return text;
   }
 
-  #note(actor: Actor, action: AuditEvent['action'], { connection }: Served): void {
-    this.audit.note({
+  #note(actor: Actor, action: AuditEvent['action'], { connection }: Served): BufferedEvent {
+    return this.audit.note({
       actor,
       action,
       outcome: 'allowed',

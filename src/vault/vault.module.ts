@@ -1,3 +1,4 @@
+import { generateKeySync } from 'node:crypto';
 import { Module } from '@nestjs/common';
 import { DatabaseModule } from '../database/database.module.js';
 import { TelemetryModule } from '../telemetry/telemetry.module.js';
@@ -6,13 +7,22 @@ import { DataKeys } from './data-keys.js';
 import { KeyCensus } from './key-census.js';
 import { KeyGauges } from './key-gauges.js';
 import { KeyRing } from './key-ring.js';
+import { MemoryVault } from './memory-vault.js';
 import { Resealing } from './resealing.js';
 import { SealedWork } from './sealed-work.js';
 import { Vault } from './vault.js';
 
+const memoryVault = {
+  provide: MemoryVault,
+  useFactory: () => new MemoryVault(generateKeySync('aes', { length: 256 })),
+};
+
 @Module({
   imports: [DatabaseModule, TelemetryModule],
-  providers: [DataKeyStore, DataKeys, KeyCensus, KeyGauges, KeyRing, Resealing, SealedWork, Vault],
-  exports: [DataKeys, KeyRing, Resealing, Vault],
+  providers: [
+    ...[DataKeyStore, DataKeys, KeyCensus, KeyGauges, KeyRing, Resealing, SealedWork, Vault],
+    memoryVault,
+  ],
+  exports: [DataKeys, KeyRing, MemoryVault, Resealing, Vault],
 })
 export class VaultModule {}

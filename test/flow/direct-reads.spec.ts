@@ -3,9 +3,12 @@ import { connect } from 'node:net';
 import { afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { AuditFlush } from '../../src/audit/audit-flush.js';
 import { Database } from '../../src/database/database.js';
+import { Secret } from '../../src/shared/secret.js';
+import { placeOf } from '../../src/token/connection.js';
 import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
 import type { TokenInHandRow } from '../../src/token/token-in-hand.js';
 import { TokenLookUps } from '../../src/token/token-look-ups.js';
+import { MemoryVault } from '../../src/vault/memory-vault.js';
 import { Vault } from '../../src/vault/vault.js';
 import { type Json } from '../support/http.js';
 import { ADMIN_KEY, useWorld, type LocalBroker } from '../support/world.js';
@@ -87,6 +90,18 @@ function pipelined(ids: readonly string[], path: string, key: string): Promise<s
     socket.on('error', reject);
     socket.on('close', () => resolve(text));
   });
+}
+
+/** How often each caller has read its token within the last half a minute. */
+async function readsOf(resource: string): Promise<number[]> {
+  await broker.broker.app.get(AuditFlush).flush();
+  const rows = await world.sql<{ count: number }>(
+    `select sum(count)::integer as count from audit_events
+      where resource = $1 and outcome = 'allowed' and action = 'token:read' and at > broker_now() - interval '30 s'
+      group by actor order by 1`,
+    [resource],
+  );
+  return rows.map(({ count }) => count);
 }
 
 /** Which is all that keeps a read from the short way. */
@@ -191,27 +206,43 @@ describe('the short way', () => {
     ]);
   });
 
-  it('opens a token once for all who want it at the same moment, each of whom leaves a trace and has an id', async () => {
-    await ask('konnect/companies/43', ADMIN_KEY);
-    const flush = (): Promise<void> => broker.broker.app.get(AuditFlush).flush();
-    const traces = async (): Promise<number> => {
-      await flush();
-      const [row] = await world.sql<{ count: number }>(
-        `select coalesce(sum(count), 0)::integer as count from audit_events
-          where resource = 'konnect/companies/43' and outcome = 'allowed' and action = 'token:read'`,
-      );
-      return row?.count ?? 0;
-    };
-    const before = await traces();
-    const opened = jest.spyOn(broker.broker.app.get(Vault), 'open');
+  it('is opened from what is sealed in memory once it was asked for twice; each leaves a trace and has an id', async () => {
     const ids = Array.from({ length: 20 }, (_, n) => `at-once-${n}`);
+    await ask('konnect/companies/43', ADMIN_KEY);
+    await ask('konnect/companies/43', ADMIN_KEY);
+    await world.advance(60);
+    const opened = jest.spyOn(broker.broker.app.get(Vault), 'open');
+    const fromMemory = jest.spyOn(broker.broker.app.get(MemoryVault), 'open');
     const text = await pipelined(ids, 'konnect/companies/43', ADMIN_KEY);
-    expect(opened).toHaveBeenCalledTimes(1);
-    opened.mockRestore();
+    expect([opened.mock.calls.length, fromMemory.mock.calls.length]).toEqual([0, 20]);
     expect([...text.matchAll(/^x-request-id: (.*)\r$/gm)].map(([, id]) => id)).toEqual(ids);
     expect(new Set([...text.matchAll(/"access_token":"([^"]+)"/g)].map(([, token]) => token)).size).toBe(1);
     expect(text.match(/"access_token":"/g)).toHaveLength(20);
-    expect(await traces()).toBe(before + 20);
+    expect(await readsOf('konnect/companies/43')).toEqual([20]);
+  });
+
+  it('is opened as the database has it where it is too long to be kept otherwise', async () => {
+    const token = new Secret('x'.repeat(8_193));
+    const row = { id: String((await world.keepKonnect(broker, '8193')).body['id']), provider: 'konnect' };
+    const place = placeOf({ ...row, companyId: '8193' }, 'sealed_token');
+    const sealed = broker.broker.app.get(Vault).seal(token, place);
+    await world.sql('update connections set sealed_token = $2 where id = $1', [row.id, sealed]);
+    const fromMemory = jest.spyOn(broker.broker.app.get(MemoryVault), 'open');
+    for (let round = 0; round < 4; round += 1)
+      expect((await ask('konnect/companies/8193', ADMIN_KEY)).body['access_token']).toBe(token.reveal());
+    expect(fromMemory).not.toHaveBeenCalled();
+  });
+
+  it('counts for whoever read it, by turns, in the minute in which that was', async () => {
+    const by = { admin: ADMIN_KEY, other: keys['other'] };
+    const turns = ['admin', 'admin', 'other', 'admin', 'other', 'other', 'other'] as const;
+    await world.advance(60);
+    for (const turn of turns) await ask('konnect/companies/43', by[turn]);
+    await ask('konnect/companies/43', keys['other'], LONG);
+    expect(await readsOf('konnect/companies/43')).toEqual([3, 5]);
+    await world.advance(60);
+    for (const turn of turns) await ask('konnect/companies/43', by[turn]);
+    expect(await readsOf('konnect/companies/43')).toEqual([3, 4]);
   });
 
   it('counts towards the limit of its caller, and what is one too many is refused on the long way', async () => {
