@@ -9,11 +9,13 @@ import { Database } from './database.js';
 import type { Channel } from './channel.js';
 import { Notifications } from './notifications.js';
 
-interface CacheLimits {
+interface CacheLimits<Row> {
   readonly channel: Channel;
   readonly most: number;
   /** How long what was last known is believed while the database is away, in milliseconds. */
   readonly lastKnownMs: number;
+  /** Called with each row that is not remembered any more. */
+  readonly forgotten: (row: Row) => void;
 }
 
 /** A row as this replica has read it. */
@@ -52,7 +54,7 @@ export class ReplicaCache<Row extends { readonly id: string }> {
   #lostAt = -Infinity;
 
   constructor(
-    private readonly limits: CacheLimits,
+    private readonly limits: CacheLimits<Row>,
     private readonly database: Database,
     private readonly notifications: Notifications,
     private readonly clock: Clock,
@@ -60,7 +62,10 @@ export class ReplicaCache<Row extends { readonly id: string }> {
     const { channel, most } = limits;
     this.#entries = new LRUCache({
       max: most,
-      dispose: ({ row }, name) => this.#unname(row.id, name),
+      dispose: ({ row }, name) => {
+        this.#unname(row.id, name);
+        limits.forgotten(row);
+      },
     });
     database.onTold(channel, (id) => this.forget(id));
     notifications.onChange(channel, (id) => this.forget(id));
@@ -187,9 +192,17 @@ export class ReplicaCaches {
     private readonly clock: Clock,
   ) {}
 
-  /** Of `most` rows at the most; what was asked for the longest ago is forgotten first. `channel` tells of their changes. */
-  of<Row extends { readonly id: string }>(channel: Channel, most: number): ReplicaCache<Row> {
-    const limits = { channel, most, lastKnownMs: this.settings.cache.withoutDatabaseS * 1_000 };
+  /**
+   * Of `most` rows at the most; what was asked for the longest ago is forgotten first. `channel` tells of their changes.
+   * `forgotten` is called with each row that is not remembered any more, or is as another has been read.
+   */
+  of<Row extends { readonly id: string }>(
+    channel: Channel,
+    most: number,
+    forgotten: (row: Row) => void = () => undefined,
+  ): ReplicaCache<Row> {
+    const lastKnownMs = this.settings.cache.withoutDatabaseS * 1_000;
+    const limits = { channel, most, lastKnownMs, forgotten };
     return new ReplicaCache(limits, this.database, this.notifications, this.clock);
   }
 }

@@ -11,4 +11,7 @@ it('takes all while there is room, and then one of sixteen, for which the oldest
   expect(gone).toEqual([]);
   expect(numbers(4, 4 + 16 * 4 - 1).filter((thing) => few.takes(thing))).toEqual([19, 35, 51, 67]);
   expect(gone).toEqual([1, 2, 3, 19]);
+  few.drop(51);
+  expect(numbers(100, 101).filter((thing) => few.takes(thing))).toEqual([100]);
+  expect(gone).toHaveLength(4);
 });

@@ -6,12 +6,11 @@ const ONE_OF = 16;
  * more than there is room for would push one another out, and all that is made for them would be made for nothing.
  */
 export class KeptFew<Thing> {
-  /** In a circle: the next takes the place of the oldest. */
-  readonly #kept: Thing[] = [];
-  #next = 0;
+  /** The oldest first. */
+  readonly #kept = new Set<Thing>();
   #offered = 0;
 
-  /** @param letGo called with each that has to go */
+  /** @param letGo called with each that has to go for another */
   constructor(
     private readonly most: number,
     private readonly letGo: (thing: Thing) => void,
@@ -19,14 +18,21 @@ export class KeptFew<Thing> {
 
   /** Is something to be kept for this one? Then it is, until it has to go. */
   takes(thing: Thing): boolean {
-    if (this.#kept.length === this.most) {
+    if (this.#kept.size === this.most) {
       this.#offered += 1;
       if (this.#offered % ONE_OF !== 0) return false;
+      for (const oldest of this.#kept) {
+        this.#kept.delete(oldest);
+        this.letGo(oldest);
+        break;
+      }
     }
-    const oldest = this.#kept[this.#next];
-    if (oldest !== undefined) this.letGo(oldest);
-    this.#kept[this.#next] = thing;
-    this.#next = (this.#next + 1) % this.most;
+    this.#kept.add(thing);
     return true;
+  }
+
+  /** Nothing is kept for this one any more: there is room for another. */
+  drop(thing: Thing): void {
+    this.#kept.delete(thing);
   }
 }

@@ -18,7 +18,7 @@ import { MemoryVault } from '../vault/memory-vault.js';
 import { Vault } from '../vault/vault.js';
 import { placeOf } from './connection.js';
 import type { KeptAnswer } from './kept-answer.js';
-import { KeptFew } from './kept-few.js';
+import { KeptAnswers } from './kept-answers.js';
 import type { Served } from './served.js';
 import type { KeptTokenInHand, TokenInHand } from './token-in-hand.js';
 import { frameOf, jsonOf, writeToken } from './token-text.js';
@@ -105,18 +105,15 @@ export function shapeToken(opened: OpenedToken): TokenAnswer {
   };
 }
 
-/** Answers that are kept: some 10 MB. */
-const MOST_KEPT = 10_000;
-
 /** Opens a connection's token that is to be served. */
 @Injectable()
 export class TokenAnswers {
-  readonly #kept = new KeptFew<KeptTokenInHand>(MOST_KEPT, (oldest) => (oldest.answer = undefined));
   readonly #texts = new SameTexts();
 
   constructor(
     private readonly vault: Vault,
     private readonly memory: MemoryVault,
+    private readonly kept: KeptAnswers,
   ) {}
 
   /** Looks for the key of a token that another replica has sealed just now. Throws Problem `store_unavailable`. */
@@ -144,10 +141,12 @@ export class TokenAnswers {
     if (connection.answer !== undefined) return connection.answer;
     // Most of what is read from the database is read once.
     if (!connection.isServed) return void (connection.isServed = true);
-    if (!this.#kept.takes(connection)) return undefined;
+    if (!this.kept.takes(connection)) return undefined;
+    // What does not open, or cannot be kept, has taken its place, and is not tried again.
+    connection.answer = null;
     const frame = frameOf((token) => shapeServed(served, token));
     const token = frame && this.memory.seal(jsonOf(this.#open(connection)));
-    if (!token) return (connection.answer = null);
+    if (!token) return null;
     // The same in all answers of a provider.
     const beforeToken = this.#texts.of(frame.beforeToken);
     const beforeHeader = this.#texts.of(frame.beforeHeader);

@@ -42,6 +42,7 @@ import { TokenController } from './token.controller.js';
 import { TokenRenewer } from './token-renewer.js';
 import { DeadlineReminders } from './deadline-reminders.js';
 import { DirectReads } from './direct-reads.js';
+import { KeptAnswers } from './kept-answers.js';
 import { ServingInHand } from './serving-in-hand.js';
 import { TokenLookUps } from './token-look-ups.js';
 import { TokensInHand } from './tokens-in-hand.js';
@@ -81,6 +82,7 @@ import { TracedTokens } from './traced-tokens.js';
     DirectReads,
     ServingInHand,
     TokenLookUps,
+    KeptAnswers,
     TokensInHand,
     TokenService,
     TokenAnswers,

@@ -7,6 +7,7 @@ import { Clock } from '../shared/clock.js';
 import { flat } from '../shared/flat-text.js';
 import type { Subject } from '../shared/ids.js';
 import { SameTexts } from '../shared/same-texts.js';
+import { KeptAnswers } from './kept-answers.js';
 import { KeptTokenInHand, type TokenInHandRow } from './token-in-hand.js';
 import { TokenLookUps } from './token-look-ups.js';
 
@@ -28,8 +29,9 @@ export class TokensInHand {
     caches: ReplicaCaches,
     private readonly lookUps: TokenLookUps,
     private readonly clock: Clock,
+    kept: KeptAnswers,
   ) {
-    this.#cache = caches.of('connections', settings.cache.rows);
+    this.#cache = caches.of('connections', settings.cache.rows, (row) => kept.drop(row));
   }
 
   /** The token of whom `resource` names, as it is now; undefined where the database has to be asked. */

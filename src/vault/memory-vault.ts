@@ -9,7 +9,7 @@ export type SealedInMemory = string & { readonly [sealed]: true };
 const BLOCK_BYTES = 16;
 const NUMBER_BYTES = 8;
 /** Longer ones are seldom, and not kept. */
-const MOST_BYTES = 8_192;
+const MOST_BYTES = 2_048;
 const MOST_BLOCKS = MOST_BYTES / BLOCK_BYTES;
 
 /**
@@ -42,13 +42,18 @@ export class MemoryVault {
     this.#made += 1;
     this.#number.set([this.#made % 2 ** 32, Math.floor(this.#made / 2 ** 32)]);
     const number = this.#text.toString('latin1', 0, NUMBER_BYTES);
-    return (number + this.#mix(plain, 0, plain.length).toString('latin1')) as SealedInMemory;
+    const text = this.#mix(plain, 0, plain.length).toString('latin1');
+    plain.fill(0);
+    return (number + text) as SealedInMemory;
   }
 
   /** Of a token of 40 characters a quarter of what `Vault` takes for it. */
   open(sealed: SealedInMemory): Secret {
     const length = this.#text.write(sealed, 'latin1') - NUMBER_BYTES;
-    return new Secret(this.#mix(this.#text, NUMBER_BYTES, length).toString('utf8'));
+    const plain = this.#mix(this.#text, NUMBER_BYTES, length);
+    const secret = new Secret(plain.toString('utf8'));
+    plain.fill(0);
+    return secret;
   }
 
   /** Turns plain text into the ciphertext of the secret whose number stands there, and back. */

@@ -191,6 +191,9 @@ describe('reads', () => {
     tokenFingerprint: 'f',
   };
   const nextTo = (changes: Partial<AuditEvent>): AuditEvent => ({ ...event, ...changes });
+  const settings = { audit: { stdout: false } } as Settings;
+  const newBuffer = (): AuditBuffer =>
+    new AuditBuffer(world.clock, new BufferBound(), new AuditLines(settings), new Metrics());
 
   it.each([
     ['caller', { actor: { ...actor, id: 'other' } }],
@@ -206,11 +209,39 @@ describe('reads', () => {
   ] satisfies [string, Partial<AuditEvent>][])(
     'that differ in their %s alone are two events',
     (_, changes) => {
-      const settings = { audit: { stdout: false } } as Settings;
-      const buffer = new AuditBuffer(world.clock, new BufferBound(), new AuditLines(settings), new Metrics());
+      const buffer = newBuffer();
       for (const each of [event, nextTo(changes), event, nextTo(changes)]) buffer.note(each);
       buffer.note(nextTo({ actor: { ...actor, requestId: '2' } }));
       expect(buffer.due(true).map(({ count }) => count)).toEqual([3, 2]);
+    },
+  );
+
+  it('count on where the event is in hand, with the time of the last; of another, it is not that event', async () => {
+    const buffer = newBuffer();
+    const noted = buffer.note(event);
+    const { at } = noted.row;
+    for (const changes of [{ id: 'other' }, { keyId: null }, { sourceIp: null }])
+      expect(buffer.noteAgain(noted, { ...actor, ...changes })).toBe(false);
+    expect(noted.row).toMatchObject({ count: 1, lastAt: at });
+    // Within the minute, whichever second of it this is.
+    await world.advance(world.clock.now().getSeconds() < 30 ? 5 : -5);
+    expect(buffer.noteAgain(noted, { ...actor, requestId: '2' })).toBe(true);
+    const now = world.clock.now().getTime();
+    expect(noted.row).toMatchObject({ count: 2, at });
+    expect(Math.abs(noted.row.lastAt.getTime() - now)).toBeLessThan(500);
+    buffer.endMinute(true);
+    expect(buffer.noteAgain(noted, actor)).toBe(false);
+  });
+
+  it.each([60, -60])(
+    'are another event in another minute, also if the clock was set: by %i s',
+    async (seconds) => {
+      const buffer = newBuffer();
+      const noted = buffer.note(event);
+      await world.advance(seconds);
+      expect(buffer.noteAgain(noted, actor)).toBe(false);
+      buffer.note(event);
+      expect(buffer.due(true).map(({ count }) => count)).toEqual([1, 1]);
     },
   );
 });

@@ -7,6 +7,7 @@ import { Secret } from '../../src/shared/secret.js';
 import { placeOf } from '../../src/token/connection.js';
 import { RenewalSchedule } from '../../src/token/renewal-schedule.js';
 import type { TokenInHandRow } from '../../src/token/token-in-hand.js';
+import { TokensInHand } from '../../src/token/tokens-in-hand.js';
 import { TokenLookUps } from '../../src/token/token-look-ups.js';
 import { MemoryVault } from '../../src/vault/memory-vault.js';
 import { Vault } from '../../src/vault/vault.js';
@@ -221,15 +222,25 @@ describe('the short way', () => {
     expect(await readsOf('konnect/companies/43')).toEqual([20]);
   });
 
+  it('lies nowhere in memory any more, as it was kept, once there is another', async () => {
+    await ask('konnect/companies/42', ADMIN_KEY);
+    await ask('konnect/companies/42', ADMIN_KEY);
+    const former = broker.broker.app.get(TokensInHand).current('konnect/companies/42');
+    expect(former?.answer?.token).toEqual(expect.any(String));
+    await world.api(broker, 'POST', '/v1/tokens/konnect/companies/42/report', { version: 1, status: 401 });
+    expect(former?.answer).toBeNull();
+    expect((await ask('konnect/companies/42', ADMIN_KEY)).body['version']).toBe(2);
+  });
+
   it('is opened as the database has it where it is too long to be kept otherwise', async () => {
-    const token = new Secret('x'.repeat(8_193));
-    const row = { id: String((await world.keepKonnect(broker, '8193')).body['id']), provider: 'konnect' };
-    const place = placeOf({ ...row, companyId: '8193' }, 'sealed_token');
+    const token = new Secret('x'.repeat(2_049));
+    const row = { id: String((await world.keepKonnect(broker, '2049')).body['id']), provider: 'konnect' };
+    const place = placeOf({ ...row, companyId: '2049' }, 'sealed_token');
     const sealed = broker.broker.app.get(Vault).seal(token, place);
     await world.sql('update connections set sealed_token = $2 where id = $1', [row.id, sealed]);
     const fromMemory = jest.spyOn(broker.broker.app.get(MemoryVault), 'open');
     for (let round = 0; round < 4; round += 1)
-      expect((await ask('konnect/companies/8193', ADMIN_KEY)).body['access_token']).toBe(token.reveal());
+      expect((await ask('konnect/companies/2049', ADMIN_KEY)).body['access_token']).toBe(token.reveal());
     expect(fromMemory).not.toHaveBeenCalled();
   });
 
