@@ -14,9 +14,9 @@ const MOST_BLOCKS = MOST_BYTES / BLOCK_BYTES;
 
 /**
  * Seals what is opened again and again while it lies in this process's memory, and nowhere else. AES-256 in counter mode (NIST
- * SP 800-38A, 6.5): each secret has a number of its own, which its counters begin with. Of one cipher, since one for each
- * opening, as `Vault` makes it, costs twice as much, and as much again to clear away. Not authenticated: whoever could change
- * this memory could change the program. Its key is outside of JavaScript's heap, and of this process alone.
+ * SP 800-38A, 6.5): each secret has a number of its own, which its counters begin with. Of one cipher that is kept: Node makes one
+ * for each opening otherwise, which takes four times as long. Not authenticated: whoever could change this memory could change
+ * the program. Its key is outside of JavaScript's heap, and of this process alone.
  */
 export class MemoryVault {
   readonly #cipher: Cipheriv;
