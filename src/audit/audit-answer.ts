@@ -1,5 +1,6 @@
 import { Field, flag, nullable, oneOf, OptionalField, text, time, uuid, whole } from '../shared/schema.js';
-import { OUTCOMES, TRACED_ACTIONS, type AuditRow } from './audit-event.js';
+import type { AuditColumns } from './audit-columns.js';
+import { OUTCOMES, TRACED_ACTIONS } from './audit-event.js';
 
 /** An event as a log pipeline reads it. */
 export class AuditAnswer {
@@ -40,23 +41,6 @@ export class ExposedToken {
   @OptionalField(flag(true)) readonly never_expires?: true;
 }
 
-export function answerEvent(row: AuditRow): AuditAnswer {
-  const { actor } = row;
-  return {
-    id: row.id,
-    at: row.at.toISOString(),
-    last_at: row.lastAt.toISOString(),
-    count: row.count,
-    actor: actor.id,
-    action: row.action,
-    outcome: row.outcome,
-    resource: row.resource,
-    connection_id: row.connectionId ?? null,
-    token_version: row.tokenVersion ?? null,
-    token_fingerprint: row.tokenFingerprint ?? null,
-    source_ip: actor.sourceIp,
-    key_id: actor.keyId,
-    request_id: actor.requestId,
-    reason: row.reason ?? null,
-  };
+export function answerEvent({ token_expires_at: _, at, last_at, ...told }: AuditColumns): AuditAnswer {
+  return { ...told, at: new Date(at).toISOString(), last_at: new Date(last_at).toISOString() };
 }

@@ -3,7 +3,7 @@ import type { Actor } from '../shared/actor.js';
 import { Clock } from '../shared/clock.js';
 import { Problem } from '../shared/problem.js';
 import { Metrics } from '../telemetry/metrics.js';
-import { markTraced, type AuditEvent, type AuditRow } from './audit-event.js';
+import { markTraced, type AuditEvent } from './audit-event.js';
 import { AuditLines } from './audit-lines.js';
 import { BufferBound } from './buffer-bound.js';
 import { BufferedEvent, MINUTE_MS } from './buffered-event.js';
@@ -14,11 +14,8 @@ const RETRY_AFTER_S = 5;
 /** How long what was written and has counted on waits until it is written again, unless its minute is over before. */
 const COUNT_EVERY_MS = 10_000;
 
-/** An event as it is to be written; it may have counted on by the time that it is. */
-export interface Pending {
-  readonly row: AuditRow;
-  readonly buffered: BufferedEvent;
-}
+/** The period of what nothing is folded into. */
+const NONE = -1;
 
 /**
  * What was read and what was refused, until it is written. Reads are folded per caller, token, address and minute; a
@@ -27,11 +24,17 @@ export interface Pending {
  */
 @Injectable()
 export class AuditBuffer {
-  /** Those of this minute into which reads are folded. */
-  readonly #folds = new ReadFolds();
-  /** Those that were never written, and those that have counted on since. */
-  readonly #waiting = new Set<BufferedEvent>();
+  /** Those of this period into which reads are folded. */
+  #folds = new ReadFolds();
+  /** Those that were never written, the oldest first. */
+  #fresh: BufferedEvent[] = [];
+  /** Those that were written and have counted on since, which are written together; the longest ago first. */
+  #counted: BufferedEvent[] = [];
+  /** Monotonic milliseconds. */
+  #countedDueAt = -Infinity;
   #minute = NaN;
+  /** Within a minute; a new one begins where no more events can be held. */
+  #period = 0;
 
   constructor(
     private readonly clock: Clock,
@@ -39,12 +42,12 @@ export class AuditBuffer {
     private readonly lines: AuditLines,
     private readonly metrics: Metrics,
   ) {
-    metrics.auditWaiting(bound.waiting, bound.rows);
+    metrics.watchAudit(bound);
   }
 
   /** Events of which something waits to be written, be it only how often. */
   get length(): number {
-    return this.#waiting.size;
+    return this.#fresh.length + this.#counted.length;
   }
 
   /**
@@ -68,7 +71,7 @@ export class AuditBuffer {
   noteAgain(buffered: BufferedEvent, actor: Actor): boolean {
     const now = this.clock.now().getTime();
     this.endMinute(false, now);
-    if (buffered.isOver || !buffered.isOf(actor)) return false;
+    if (this.#isOver(buffered) || !buffered.isBy(actor)) return false;
     this.#countOn(buffered, now);
     markTraced(actor);
     return true;
@@ -79,26 +82,27 @@ export class AuditBuffer {
     if (!this.#add(event)) this.metrics.refusedUnaudited();
   }
 
-  /** All that was never written, and of what counts on what is due; `isLast`: all of that, too. */
+  /** All that was never written, and what has counted on, once that is due or `isLast`. */
   due(isLast: boolean): BufferedEvent[] {
-    const due = isLast ? Infinity : this.clock.monotonic() - COUNT_EVERY_MS;
-    return [...this.#waiting].filter(({ writtenAt, isOver }) => isOver || writtenAt <= due);
+    const now = this.clock.monotonic();
+    if (!isLast && now < this.#countedDueAt) return [...this.#fresh];
+    this.#countedDueAt = now + COUNT_EVERY_MS;
+    return [...this.#fresh, ...this.#counted];
   }
 
-  /** These are written, as they were. */
-  settle(written: readonly Pending[]): void {
-    const now = this.clock.monotonic();
-    for (const { buffered, row } of written) {
-      if (buffered.written === 0) {
-        this.metrics.auditWritten(1);
-        this.bound.giveBack(row.actor.id);
-      }
-      buffered.written = row.count;
-      buffered.writtenAt = now;
-      if (buffered.isWritten) this.#waiting.delete(buffered);
-      if (buffered.told === 0 || buffered.isOver) this.#tell(buffered);
+  /** These, the next of those that were due, are written, as they were when they were to be. */
+  settle(written: readonly BufferedEvent[]): void {
+    const firsts = written.filter((buffered) => buffered.written === 0);
+    this.#fresh.splice(0, firsts.length);
+    this.#counted.splice(0, written.length - firsts.length);
+    this.metrics.auditWritten(firsts.length);
+    for (const buffered of firsts) this.bound.giveBack(buffered.actorId);
+    for (const buffered of written) {
+      buffered.settle();
+      // While it was written.
+      if (!buffered.isWritten) this.#waitAgain(buffered);
+      if (buffered.told === 0 || this.#isOver(buffered)) this.#tell(buffered);
     }
-    this.metrics.auditWaiting(this.bound.waiting, this.bound.rows);
   }
 
   /** Folds nothing more into what was folded, once the minute is over or `isLast`. */
@@ -106,10 +110,16 @@ export class AuditBuffer {
     const minute = Math.floor(now / MINUTE_MS);
     if (minute === this.#minute && !isLast) return;
     this.#minute = minute;
-    for (const buffered of this.#folds.drain()) {
-      buffered.isOver = true;
-      if (buffered.isWritten) this.#tell(buffered);
-    }
+    this.#period += 1;
+    this.#countedDueAt = -Infinity;
+    const folds = this.#folds;
+    this.#folds = new ReadFolds();
+    if (!this.lines.areTold) return;
+    for (const buffered of folds.all()) if (buffered.isWritten) this.#tell(buffered);
+  }
+
+  #isOver({ period }: BufferedEvent): boolean {
+    return period !== this.#period;
   }
 
   /** Undefined where there is no room for it. */
@@ -124,30 +134,32 @@ export class AuditBuffer {
   }
 
   #countOn(buffered: BufferedEvent, now: number): void {
-    if (buffered.isWritten) this.#waiting.add(buffered);
+    if (buffered.isWritten) this.#waitAgain(buffered);
     buffered.countOn(now - this.#minute * MINUTE_MS);
   }
 
   #begin(event: AuditEvent, now: number): BufferedEvent {
-    const buffered = new BufferedEvent(event, now);
-    this.bound.take(event.actor.id);
-    this.#waiting.add(buffered);
-    this.metrics.auditWaiting(this.bound.waiting, this.bound.rows);
-    // Each that was denied stands alone.
-    if (event.outcome === 'denied') {
-      buffered.isOver = true;
-      return buffered;
-    }
     // However many different tokens are read within a minute, memory is bounded: some have two events then.
     if (this.#folds.size >= this.bound.rows) this.endMinute(true, now);
-    this.#folds.add(buffered);
+    // Each that was denied stands alone.
+    const isAlone = event.outcome === 'denied';
+    const buffered = new BufferedEvent(event, now, isAlone ? NONE : this.#period);
+    this.bound.take(event.actor.id);
+    this.#fresh.push(buffered);
+    if (!isAlone) this.#folds.add(event, buffered);
     return buffered;
+  }
+
+  #waitAgain(buffered: BufferedEvent): void {
+    if (this.#isOver(buffered)) this.#countedDueAt = -Infinity;
+    else if (this.#counted.length === 0) this.#countedDueAt = this.clock.monotonic() + COUNT_EVERY_MS;
+    this.#counted.push(buffered);
   }
 
   /** Once at its beginning, and once more at the end where it has counted on: by its id, the second takes the place of the first. */
   #tell(buffered: BufferedEvent): void {
-    if (buffered.told === buffered.count) return;
+    if (!this.lines.areTold || buffered.told === buffered.count) return;
     buffered.told = buffered.count;
-    this.lines.tell(buffered.row);
+    this.lines.tell(buffered.columns);
   }
 }

@@ -21,13 +21,10 @@ export interface AuditEvent {
   readonly reason?: string | null;
 }
 
-/** An event as the trail has it. */
-export interface AuditRow extends AuditEvent {
+/** An event that the trail has got. */
+export interface WrittenEvent extends AuditEvent {
   readonly id: string;
-  /** Reads of a minute are one event: `at` is the first of them. */
   readonly at: Date;
-  readonly lastAt: Date;
-  readonly count: number;
 }
 
 /** What a request turned out to be about, where its path did not say. */

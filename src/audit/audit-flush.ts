@@ -67,9 +67,9 @@ export class AuditFlush {
       this.buffer.endMinute();
       const due = this.buffer.due(isLast);
       for (let from = 0; from < due.length; from += CHUNK) {
+        const chunk = due.slice(from, from + CHUNK);
         // As they are now: what waits for its turn counts on.
-        const chunk = due.slice(from, from + CHUNK).map((buffered) => ({ buffered, row: buffered.row }));
-        await this.store.keep(chunk.map(({ row }) => row));
+        await this.store.keep(chunk.map((buffered) => buffered.write()));
         this.buffer.settle(chunk);
       }
       if (this.#isFailing) this.#logger.log('the audit trail is written again');

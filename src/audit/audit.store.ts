@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { isIP } from 'node:net';
 import { Injectable } from '@nestjs/common';
 import { Database, type Run } from '../database/database.js';
 import { Metrics } from '../telemetry/metrics.js';
-import { markTraced, type AuditEvent, type AuditRow } from './audit-event.js';
+import { columnsOf, NOW_THERE, type AuditColumns } from './audit-columns.js';
+import { markTraced, type AuditEvent, type WrittenEvent } from './audit-event.js';
 import { AuditLines } from './audit-lines.js';
 import { KEEP, WRITE } from './audit.sql.js';
 
@@ -20,12 +20,14 @@ export class AuditStore {
   async write(run: Run, ...events: readonly AuditEvent[]): Promise<void> {
     if (events.length === 0) return;
     const identified = events.map((event) => ({ ...event, id: randomUUID() }));
-    const written = await run<{ id: string; at: Date }>(WRITE, valuesOf(identified));
+    const written = await run<{ id: string; at: Date }>(
+      WRITE,
+      valuesOf(identified.map((event) => columnsOf(event, event.id, NOW_THERE))),
+    );
     const times = new Map(written.map(({ id, at }) => [id, at]));
     run.afterCommit(() => {
       for (const event of identified) {
-        const at = times.get(event.id) ?? new Date();
-        this.noteWritten({ ...event, at, lastAt: at, count: 1 });
+        this.noteWritten({ ...event, at: times.get(event.id) ?? new Date() });
       }
     });
   }
@@ -35,49 +37,20 @@ export class AuditStore {
     await this.database.transaction((run) => this.write(run, event));
   }
 
-  /** Writes events as they are now, also such as are there already. Throws Problem `store_unavailable`. */
-  async keep(rows: readonly AuditRow[]): Promise<void> {
+  /** Writes events, also such as are there already. Throws Problem `store_unavailable`. */
+  async keep(rows: readonly AuditColumns[]): Promise<void> {
     await this.database.run(KEEP, valuesOf(rows));
   }
 
   /** An event is there, by whatever statement: counts and tells it. */
-  noteWritten(row: AuditRow): void {
+  noteWritten(event: WrittenEvent): void {
     this.metrics.auditWritten(1);
-    this.lines.tell(row);
-    markTraced(row.actor);
+    if (this.lines.areTold) this.lines.tell(columnsOf(event, event.id, event.at.getTime()));
+    markTraced(event.actor);
   }
 }
 
-type Writable = AuditEvent & Pick<AuditRow, 'id'> & Partial<AuditRow>;
-
 /** As JSON, which is written in half of the time that the driver takes for arrays of columns. */
-function valuesOf(rows: readonly Writable[]): [string] {
-  return [
-    JSON.stringify(
-      rows.map((row) => ({
-        id: row.id,
-        at: row.at?.getTime(),
-        last_at: row.lastAt?.getTime(),
-        count: row.count ?? 1,
-        actor: row.actor.id,
-        action: row.action,
-        outcome: row.outcome,
-        resource: row.resource,
-        connection_id: row.connectionId,
-        token_version: row.tokenVersion,
-        token_fingerprint: row.tokenFingerprint,
-        token_expires_at: row.tokenExpiresAt?.getTime(),
-        source_ip: addressOf(row.actor.sourceIp),
-        key_id: row.actor.keyId,
-        request_id: row.actor.requestId,
-        reason: row.reason,
-      })),
-    ),
-  ];
-}
-
-/** A proxy that is trusted may pass on what is no address; an event is not to be lost by that. */
-function addressOf(text: string | null): string | null {
-  const address = text?.replace(/%.*$/, '') ?? '';
-  return isIP(address) ? address : null;
+function valuesOf(rows: readonly AuditColumns[]): [string] {
+  return [JSON.stringify(rows)];
 }

@@ -1,8 +1,9 @@
+import { getOrMake, newMap } from '../shared/get-or-make.js';
 import type { AuditEvent } from './audit-event.js';
 import type { BufferedEvent } from './buffered-event.js';
 
-/** Of one caller from one address, of one token or of what there was none of: a few versions and reasons. */
-type Few = BufferedEvent[];
+/** Of one caller from one address, by the token or by what there was none of: the first of a few versions and reasons. */
+type Firsts = Map<string, BufferedEvent>;
 
 /**
  * Events into which others are folded. Found by texts that requests have in hand, one within the other: to put them
@@ -10,7 +11,7 @@ type Few = BufferedEvent[];
  */
 export class ReadFolds {
   // Few callers and addresses outside, many tokens inside: as few maps as can be.
-  readonly #byActor = new Map<string, Map<string | null, Map<string, Few>>>();
+  readonly #byActor = new Map<string, Map<string | null, Firsts>>();
   #size = 0;
 
   get size(): number {
@@ -19,51 +20,30 @@ export class ReadFolds {
 
   find(event: AuditEvent): BufferedEvent | undefined {
     const { id, sourceIp } = event.actor;
-    const few = this.#byActor.get(id)?.get(sourceIp)?.get(tokenOf(event));
-    if (few) for (const buffered of few) if (isSame(buffered.event, event)) return buffered;
-    return undefined;
+    let one = this.#byActor.get(id)?.get(sourceIp)?.get(tokenOf(event));
+    while (one && !one.isOf(event)) one = one.next;
+    return one;
   }
 
-  add(buffered: BufferedEvent): void {
-    const { event } = buffered;
-    const byAddress = inside(this.#byActor, event.actor.id, () => new Map<string | null, Map<string, Few>>());
-    const byToken = inside(byAddress, event.actor.sourceIp, () => new Map<string, Few>());
-    const few = byToken.get(tokenOf(event));
-    if (few) few.push(buffered);
-    else byToken.set(tokenOf(event), [buffered]);
+  /** @param buffered made of the event */
+  add(event: AuditEvent, buffered: BufferedEvent): void {
+    const byAddress = getOrMake(this.#byActor, event.actor.id, newMap<string | null, Firsts>);
+    const byToken = getOrMake(byAddress, event.actor.sourceIp, newMap<string, BufferedEvent>);
+    const token = tokenOf(event);
+    buffered.next = byToken.get(token);
+    byToken.set(token, buffered);
     this.#size += 1;
   }
 
-  /** Takes all of them out. */
-  *drain(): Iterable<BufferedEvent> {
+  *all(): Iterable<BufferedEvent> {
     for (const byAddress of this.#byActor.values())
-      for (const byToken of byAddress.values()) for (const few of byToken.values()) yield* few;
-    this.#byActor.clear();
-    this.#size = 0;
+      for (const byToken of byAddress.values())
+        for (const first of byToken.values())
+          for (let one: BufferedEvent | undefined = first; one; one = one.next) yield one;
   }
 }
 
 /** One company may have many sessions, and so many tokens. */
 function tokenOf({ tokenFingerprint, connectionId, resource }: AuditEvent): string {
   return tokenFingerprint ?? connectionId ?? resource;
-}
-
-/** What two reads have in common that are one event, but for the address. */
-function isSame(one: AuditEvent, other: AuditEvent): boolean {
-  return (
-    one.tokenVersion === other.tokenVersion &&
-    one.tokenFingerprint === other.tokenFingerprint &&
-    one.connectionId === other.connectionId &&
-    one.action === other.action &&
-    one.outcome === other.outcome &&
-    one.reason === other.reason &&
-    one.actor.keyId === other.actor.keyId &&
-    one.resource === other.resource
-  );
-}
-
-function inside<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
-  let value = map.get(key);
-  if (value === undefined) map.set(key, (value = make()));
-  return value;
 }

@@ -27,6 +27,14 @@ export interface Remembered<Row> {
   readonly losses: number;
 }
 
+/**
+ * Undefined once it is over: a Map leaves the tables behind that it outgrows, with all that was in them, and V8 keeps that until
+ * it collects everything. All that is read would grow old there.
+ */
+interface Reading<Row> {
+  entry: Promise<Remembered<Row> | undefined> | undefined;
+}
+
 const DEAF = -1;
 const MOST_TRIES = 3;
 /** Read anew after this long all the same: clocks drift apart, and somebody may have changed a row and told nobody. Milliseconds. */
@@ -45,7 +53,7 @@ export class ReplicaCache<Row extends { readonly id: string }> {
   readonly #entries: LRUCache<string, Remembered<Row>>;
   /** Under which names a row is remembered, by its id: changes are told by that. */
   readonly #names = new Map<string, string[]>();
-  readonly #reads = new Map<string, Promise<Remembered<Row> | undefined>>();
+  readonly #reads = new Map<string, Reading<Row>>();
   /** Rows that changed while others were being read, and as the how manieth change. */
   readonly #changed = new Map<string, number>();
   #changes = 0;
@@ -126,40 +134,46 @@ export class ReplicaCache<Row extends { readonly id: string }> {
   }
 
   #readOnce(name: string, find: () => Promise<Row | undefined>): Promise<Remembered<Row> | undefined> {
-    let reading = this.#reads.get(name);
-    if (!reading) {
-      const own = this.#read(name, find).finally(() => {
-        if (this.#reads.get(name) === own) this.#reads.delete(name);
-      });
-      this.#reads.set(name, (reading = own));
-    }
-    return reading;
+    const underWay = this.#reads.get(name)?.entry;
+    if (underWay) return underWay;
+    const reading: Reading<Row> = { entry: undefined };
+    this.#reads.set(name, reading);
+    return (reading.entry = this.#read(name, find, reading));
   }
 
-  async #read(name: string, find: () => Promise<Row | undefined>): Promise<Remembered<Row> | undefined> {
-    for (let tries = 1; tries < MOST_TRIES; tries += 1) {
-      const isLive = this.notifications.isLive();
-      const losses = this.#losses;
-      const changes = this.#changes;
+  async #read(
+    name: string,
+    find: () => Promise<Row | undefined>,
+    reading: Reading<Row>,
+  ): Promise<Remembered<Row> | undefined> {
+    try {
+      for (let tries = 1; tries < MOST_TRIES; tries += 1) {
+        const isLive = this.notifications.isLive();
+        const losses = this.#losses;
+        const changes = this.#changes;
+        const readAt = this.clock.monotonic();
+        const row = await find();
+        // What is not there has no id by which it could be told that it was made.
+        const changed = row ? (this.#changed.get(row.id) ?? this.#forgottenChanges) : this.#changes;
+        if (this.#reads.size === 1) this.#forgetChanges();
+        if (changed > changes) continue;
+        if (row) {
+          const entry = { row, readAt, losses: isLive && losses === this.#losses ? losses : DEAF };
+          this.#remember(name, entry);
+          return entry;
+        }
+        this.#entries.delete(name);
+        return undefined;
+      }
+      // Somebody always changes something: it is as it is now, for those who have asked until now, and is not remembered.
+      this.#reads.delete(name);
       const readAt = this.clock.monotonic();
       const row = await find();
-      // What is not there has no id by which it could be told that it was made.
-      const changed = row ? (this.#changed.get(row.id) ?? this.#forgottenChanges) : this.#changes;
-      if (this.#reads.size === 1) this.#forgetChanges();
-      if (changed > changes) continue;
-      if (row) {
-        const entry = { row, readAt, losses: isLive && losses === this.#losses ? losses : DEAF };
-        this.#remember(name, entry);
-        return entry;
-      }
-      this.#entries.delete(name);
-      return undefined;
+      return row && { row, readAt, losses: DEAF };
+    } finally {
+      reading.entry = undefined;
+      if (this.#reads.get(name) === reading) this.#reads.delete(name);
     }
-    // Somebody always changes something: it is as it is now, for those who have asked until now, and is not remembered.
-    this.#reads.delete(name);
-    const readAt = this.clock.monotonic();
-    const row = await find();
-    return row && { row, readAt, losses: DEAF };
   }
 
   #remember(name: string, entry: Remembered<Row>): void {

@@ -209,9 +209,12 @@ export class Metrics {
     this.#audited.inc(events);
   }
 
-  auditWaiting(events: number, room: number): void {
-    this.#auditQueue.set(events);
-    this.#auditRoom.set(room);
+  /** Asks for these when everything is told: they change with each event. */
+  watchAudit(of: { readonly waiting: number; readonly rows: number }): void {
+    this.lookUpBy(async () => {
+      this.#auditQueue.set(of.waiting);
+      this.#auditRoom.set(of.rows);
+    });
   }
 
   /** What cannot be audited is not served. */

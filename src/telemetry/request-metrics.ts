@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Histogram } from 'prom-client';
+import { getOrMake, newMap } from '../shared/get-or-make.js';
 import { Metrics } from './metrics.js';
 import { TalliedCounter, type Tally } from './tallied.js';
 
@@ -61,15 +62,15 @@ export class RequestMetrics {
   /** A request is answered; `outcome` is `ok`, a problem's code, or an HTTP status where there is none. */
   answered({ method, route }: RouteName, outcome: string, caller: CallerClass): void {
     if (caller === 'admin') this.#adminKeyUsed.count += 1;
-    const ofMethods = at(this.#series, route, newMap<string, Map<CallerClass, Map<string, Tally>>>);
-    const ofCallers = at(ofMethods, method, newMap<CallerClass, Map<string, Tally>>);
-    const ofOutcomes = at(ofCallers, caller, newMap<string, Tally>);
-    at(ofOutcomes, outcome, () => this.#requests.begin({ method, route, outcome, caller })).count += 1;
+    const ofMethods = getOrMake(this.#series, route, newMap<string, Map<CallerClass, Map<string, Tally>>>);
+    const ofCallers = getOrMake(ofMethods, method, newMap<CallerClass, Map<string, Tally>>);
+    const ofOutcomes = getOrMake(ofCallers, caller, newMap<string, Tally>);
+    getOrMake(ofOutcomes, outcome, () => this.#requests.begin({ method, route, outcome, caller })).count += 1;
   }
 
   /** A fetch took so many milliseconds. */
   fetched(provider: string, ms: number): void {
-    at(this.#fetchesOf, provider, () => this.#fetches.labels(provider)).observe(ms / 1_000);
+    getOrMake(this.#fetchesOf, provider, () => this.#fetches.labels(provider)).observe(ms / 1_000);
   }
 
   foundInMemory(): void {
@@ -79,14 +80,4 @@ export class RequestMetrics {
   lookedUpInDatabase(): void {
     this.#fromDatabase.count += 1;
   }
-}
-
-const newMap = <Key, Value>(): Map<Key, Value> => new Map();
-
-function at<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
-  const found = map.get(key);
-  if (found !== undefined) return found;
-  const made = make();
-  map.set(key, made);
-  return made;
 }

@@ -1,4 +1,4 @@
-import type { AuditRow } from '../audit/audit-event.js';
+import type { WrittenEvent } from '../audit/audit-event.js';
 import { trace } from '../audit/audit.sql.js';
 import { resourceOf } from '../http/caller.js';
 import { tellOf, type ToldColumns } from '../outbox/outbox.sql.js';
@@ -99,15 +99,13 @@ export const tellFailure = (status: string): string =>
   );
 
 /** What TRACE_RENEWAL and TRACE_FAILURE have written; undefined where nothing. */
-export function tracedBy(row: KeptRow, outcome: 'allowed' | 'failed'): AuditRow | undefined {
+export function tracedBy(row: KeptRow, outcome: 'allowed' | 'failed'): WrittenEvent | undefined {
   if (outcome === 'failed' && row.status === row.formerStatus) return undefined;
   const { eventId, now, id, tokenVersion, tokenFingerprint, formerVersion, statusReason } = row;
   const renewed = tokenVersion > formerVersion ? 'renewed' : 'same_token';
   return {
     id: eventId,
     at: now,
-    lastAt: now,
-    count: 1,
     actor: BROKER,
     action: 'connection:renew',
     outcome,
