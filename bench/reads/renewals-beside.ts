@@ -3,9 +3,15 @@ import { Client } from 'pg';
 import { PROVIDER } from '../engine/surroundings.js';
 import { RENEWALS_PER_SECOND, type Readable, type ReadBroker } from './readable.js';
 
-/** As what is due is when it comes to that: two thirds of an hour are over, so that it expires before what was renewed since. */
-const MAKE_DUE = `update connections set renew_at = broker_now(), expires_at = broker_now() + interval '20 minutes'
-                  where provider = $1 and company_id = any($2::text[]) and location_id is null`;
+/**
+ * One after the other, as a calendar has them; as what is due is when it comes to that: two thirds of an hour are over, so that it
+ * expires before what was renewed since. $3 of them a second.
+ */
+const MAKE_DUE = `update connections c
+                  set renew_at = broker_now() + make_interval(secs => due.number / $3::float8),
+                      expires_at = broker_now() + interval '20 minutes'
+                  from unnest($2::text[]) with ordinality due (company_id, number)
+                  where c.provider = $1 and c.company_id = due.company_id and c.location_id is null`;
 /** Work that is left when it is over. */
 const MARGIN_S = 1;
 const LOOKS_EVERY_MS = 20;
@@ -13,11 +19,12 @@ const PATIENCE_MS = 30_000;
 
 /** Renewals in a broker, for as long as something else is measured. */
 export class RenewalsBeside {
-  /** A second, from when they were due until the measurement was over; one a round. */
+  /** A second, from the first until the measurement was over; one a round. */
   readonly rates: number[] = [];
   #client: Client | undefined;
   #made = 0;
-  #begun = { renewed: 0, at: 0 };
+  #renewedBefore = 0;
+  #firstAt = 0;
 
   /** @param seconds for which there is to be work */
   constructor(
@@ -33,15 +40,16 @@ export class RenewalsBeside {
     );
     this.#made += due.length;
     this.#client ??= await open(this.readable.surroundings.databaseUrl);
-    this.#begun = { renewed: await this.#renewed(), at: performance.now() };
-    await this.#client.query(MAKE_DUE, [PROVIDER, due]);
+    this.#renewedBefore = await this.#renewed();
+    await this.#client.query(MAKE_DUE, [PROVIDER, due, RENEWALS_PER_SECOND]);
     await this.#until((renewed) => renewed > 0);
+    this.#firstAt = performance.now();
   }
 
   /** Resolves when none is left. */
   async end(): Promise<void> {
-    const renewed = (await this.#renewed()) - this.#begun.renewed;
-    this.rates.push((renewed / (performance.now() - this.#begun.at)) * 1_000);
+    const renewed = (await this.#renewed()) - this.#renewedBefore;
+    this.rates.push((renewed / (performance.now() - this.#firstAt)) * 1_000);
     await this.#until((since) => since >= this.#due);
   }
 
@@ -59,7 +67,7 @@ export class RenewalsBeside {
 
   async #until(isDone: (renewed: number) => boolean): Promise<void> {
     const until = performance.now() + PATIENCE_MS;
-    while (!isDone((await this.#renewed()) - this.#begun.renewed)) {
+    while (!isDone((await this.#renewed()) - this.#renewedBefore)) {
       if (performance.now() > until) throw new Error('the renewals beside the reads stand still');
       await sleep(LOOKS_EVERY_MS);
     }

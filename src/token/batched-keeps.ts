@@ -5,7 +5,7 @@ import { Clock } from '../shared/clock.js';
 import { outOfPublicLane } from '../shared/lane.js';
 import { Problem } from '../shared/problem.js';
 import type { ClaimedConnection } from './connection.js';
-import { KEEP_TOKEN, KEEP_TOKENS } from './keep-token.sql.js';
+import { KEEP_TOKEN, KEEP_TOKENS, manyOf } from './keep-token.sql.js';
 import { tokenValues, type KeptRenewal } from './kept-grant.js';
 import { tracedBy, type KeptRow } from './kept-row.js';
 
@@ -84,7 +84,7 @@ export class BatchedKeeps {
   async #write(batch: ReadonlyMap<string, Keep>): Promise<void> {
     const keeps = [...batch.values()];
     try {
-      const rows = await this.database.run<KeptRow>(KEEP_TOKENS, this.#arraysOf(keeps));
+      const rows = await this.database.run<KeptRow>(KEEP_TOKENS, [this.#manyOf(keeps)]);
       this.#noteTraced(rows);
       const kept = new Map(rows.map((row) => [row.id, row]));
       for (const { claimed, settle } of keeps) settle(kept.get(claimed.id));
@@ -116,14 +116,11 @@ export class BatchedKeeps {
     }
   }
 
-  #arraysOf(keeps: readonly Keep[]): unknown[][] {
+  #manyOf(keeps: readonly Keep[]): string {
     const now = this.clock.monotonic();
-    const rows = keeps.map(({ claimed, renewal, arrivedAt }) => {
-      const { scopes } = renewal;
-      const aged = older(renewal, now - arrivedAt);
-      return valuesOf(claimed, aged, scopes && JSON.stringify(scopes));
-    });
-    return (rows[0] ?? []).map((_, column) => rows.map((row) => row[column]));
+    return manyOf(
+      keeps.map(({ claimed, renewal, arrivedAt }) => valuesOf(claimed, older(renewal, now - arrivedAt))),
+    );
   }
 }
 
@@ -132,11 +129,7 @@ function older(renewal: KeptRenewal, ms: number): KeptRenewal {
 }
 
 /** In the order in which the statements take them. */
-function valuesOf(
-  { id, leaseEpoch, tokenVersion, grantVersion }: Fence,
-  renewal: KeptRenewal,
-  scopes: readonly string[] | string | null = renewal.scopes,
-): unknown[] {
+function valuesOf({ id, leaseEpoch, tokenVersion, grantVersion }: Fence, renewal: KeptRenewal): unknown[] {
   const fence = [id, leaseEpoch, tokenVersion, grantVersion];
-  return [...fence, ...tokenValues(renewal), scopes, renewal.sealedGrant, renewal.refreshTokenKept];
+  return [...fence, ...tokenValues(renewal), renewal.scopes, renewal.sealedGrant, renewal.refreshTokenKept];
 }

@@ -21,21 +21,28 @@ const GIVEN = [
 const ONE = `given as materialized (
   select ${GIVEN.map(([name, type], index) => `$${index + 1}::${type} as ${name}`).join(', ')})`;
 
-/** Arrays of SQL have no ragged rows, so each row's own array comes as JSON. */
+/** As JSON, since there are no arrays of rows whose own arrays differ in length; and of arrays the planner makes a new plan each time. */
 const MANY = `given as materialized (
-  select ${GIVEN.map(([name, type]) =>
-    type === 'text[]'
-      ? `case when ${name} is not null then array(select jsonb_array_elements_text(${name})) end as ${name}`
-      : name,
-  ).join(', ')}
-  from unnest(${GIVEN.map(([, type], index) => `$${index + 1}::${type === 'text[]' ? 'jsonb' : type}[]`).join(', ')})
-    as t (${GIVEN.map(([name]) => name).join(', ')}))`;
+  select * from json_to_recordset($1::json) as t (${GIVEN.map(([name, type]) => `${name} ${type}`).join(', ')}))`;
 
 /** Never waits for a row that somebody else has locked: so it can neither hold up the others, nor deadlock with another batch. */
 const FORMER_UNLOCKED = `former as (
-  select id, status, refusals, token_version, expires_at, rotate_by from connections where id = any($1::uuid[]) for update skip locked)`;
+  select id, status, refusals, token_version, expires_at, rotate_by from connections
+  -- The array keeps the planner from joining the whole table.
+  where id = any(array(select id from given)) for update skip locked)`;
 
 const EXPIRES_AT = `broker_now() - ${seconds('given.age_s')} + ${seconds('given.lifetime_s')}`;
+
+/** The values of many in the order of GIVEN, as one. */
+export function manyOf(rows: readonly (readonly unknown[])[]): string {
+  return JSON.stringify(
+    rows.map((values) => Object.fromEntries(GIVEN.map(([name], index) => [name, inJson(values[index])]))),
+  );
+}
+
+function inJson(value: unknown): unknown {
+  return Buffer.isBuffer(value) ? `\\x${value.toString('hex')}` : value;
+}
 
 /**
  * Under the fence: a holder whose lease is gone may keep its token only if nobody brought a newer one meanwhile; it then
@@ -80,7 +87,7 @@ export const KEEP_TOKEN = {
 } as const;
 
 /**
- * Keeps tokens of different connections, each under its own fence. Its values are arrays, one element a row. A row that
+ * Keeps tokens of different connections, each under its own fence. $1 are their values, as `manyOf` writes them. A row that
  * does not come back was refused, or is locked: that is for KEEP_TOKEN to tell.
  */
 export const KEEP_TOKENS = {

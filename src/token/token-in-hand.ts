@@ -127,23 +127,17 @@ const COLUMNS = `c.id, c.provider, c.company_id as "companyId", c.location_id as
   c.consecutive_failures as "consecutiveFailures", c.reported_version as "reportedVersion",
   c.credential_type as "credentialType", ${milliseconds('broker_now()')} as "nowMs"`;
 
-/** Of each of many, looked for one by one in the index, whatever the planner thinks that there are. */
-const ofEach = (subjects: string, condition: string): string =>
-  `select ${COLUMNS} from ${subjects}
+/**
+ * Of each of many, looked for one by one in the index, whatever the planner thinks that there are. As JSON, of which it always
+ * thinks the same: for arrays it would make a new plan each time, which takes longer than the look-up.
+ */
+const ofEach = (condition: string): string =>
+  `select ${COLUMNS} from json_to_recordset($1::json) s (provider text, "companyId" text, "locationId" text)
    cross join lateral (select * from connections r
-                       where r.provider = s.provider and r.company_id = s.company_id and r.location_id ${condition} limit 1) c`;
+                       where r.provider = s.provider and r.company_id = s."companyId" and r.location_id ${condition} limit 1) c`;
 
-/** $1 providers, $2 companies, $3 locations. Two statements, since `is not distinct from` would not use the index. */
+/** $1 subjects. Two statements, since `is not distinct from` would not use the index. */
 export const TOKENS_IN_HAND_SQL = {
-  ofCompanies: {
-    name: 'tokens_in_hand_of_companies',
-    text: ofEach('unnest($1::text[], $2::text[]) s (provider, company_id)', 'is null'),
-  },
-  ofLocations: {
-    name: 'tokens_in_hand_of_locations',
-    text: ofEach(
-      'unnest($1::text[], $2::text[], $3::text[]) s (provider, company_id, location_id)',
-      '= s.location_id',
-    ),
-  },
+  ofCompanies: { name: 'tokens_in_hand_of_companies', text: ofEach('is null') },
+  ofLocations: { name: 'tokens_in_hand_of_locations', text: ofEach('= s."locationId"') },
 } as const;

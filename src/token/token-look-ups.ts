@@ -42,14 +42,10 @@ export class TokenLookUps {
 
   async #answer(wanted: readonly Wanted[], areLocations: boolean): Promise<void> {
     try {
-      const subjects = wanted.map(({ subject }) => subject);
-      const values = [subjects.map((it) => it.provider), subjects.map((it) => it.companyId)];
-      const rows = areLocations
-        ? await this.database.run<TokenInHandRow>(TOKENS_IN_HAND_SQL.ofLocations, [
-            ...values,
-            subjects.map((it) => it.locationId),
-          ])
-        : await this.database.run<TokenInHandRow>(TOKENS_IN_HAND_SQL.ofCompanies, values);
+      const { ofCompanies, ofLocations } = TOKENS_IN_HAND_SQL;
+      const rows = await this.database.run<TokenInHandRow>(areLocations ? ofLocations : ofCompanies, [
+        JSON.stringify(wanted.map(({ subject }) => subject)),
+      ]);
       const found = new Map(rows.map((row) => [resourceOf(row), row]));
       for (const { subject, resolve } of wanted) resolve(found.get(resourceOf(subject)));
     } catch (error) {
