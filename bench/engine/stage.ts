@@ -14,11 +14,14 @@ export interface Stage {
   readonly database: (name: string) => Promise<string>;
 }
 
+/** What a database of a million connections is given (docs/operations.md): a quarter of its memory. */
+const SHARED_BUFFERS = '2GB';
+
 /** Runs with a stage, and takes it down. @param durable whether a commit waits for the disk, as in production */
 export async function onStage<T>(durable: boolean, run: (stage: Stage) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'token-broker-bench-'));
   try {
-    const postgres = await startPostgres({ dataDir: folder, durable });
+    const postgres = await startPostgres({ dataDir: folder, durable, sharedBuffers: SHARED_BUFFERS });
     try {
       const simulator = await startSimulator({ PATH: env['PATH'], SIMULATOR_PORT: '0' });
       try {

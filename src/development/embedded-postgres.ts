@@ -18,6 +18,8 @@ export interface PostgresOptions {
   readonly durable?: boolean;
   /** Default 100. */
   readonly maxConnections?: number;
+  /** As PostgreSQL writes it, `2GB`. Default: its own, which is for small databases. */
+  readonly sharedBuffers?: string;
 }
 
 /** A PostgreSQL that belongs to this program. */
@@ -51,6 +53,7 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedP
       ...(options.port === undefined ? {} : { port: options.port }),
       durable,
       maxConnections: options.maxConnections ?? 100,
+      ...(options.sharedBuffers === undefined ? {} : { sharedBuffers: options.sharedBuffers }),
     });
     return { url: await openDatabase(server.url), stop };
   } catch (error) {

@@ -23,6 +23,8 @@ export interface ServerSettings {
   /** false leaves out fsync: for tests, whose data nobody needs after a power cut. */
   readonly durable: boolean;
   readonly maxConnections: number;
+  /** Default: PostgreSQL's own. */
+  readonly sharedBuffers?: string;
 }
 
 /** Recovery after a kill -9 is a matter of seconds; this is for slow disks. */
@@ -56,13 +58,14 @@ function spawnServer(
   log: string,
   cluster: Cluster,
   { postgres, launch }: PostgresPrograms,
-  { port, durable, maxConnections }: Required<ServerSettings>,
+  { port, durable, maxConnections, sharedBuffers }: ServerSettings & { port: number },
 ): ChildProcess {
   const settings = {
     port,
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
     max_connections: maxConnections,
+    ...(sharedBuffers === undefined ? {} : { shared_buffers: sharedBuffers }),
     ...(durable ? {} : { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }),
   };
   const options = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
