@@ -42,7 +42,7 @@ interface Sides {
 
 /** What strangers cost a caller that is known: it reads a token alone, and while they try keys that were never issued. */
 export async function benchStrangers(_: Options, progress: Progress): Promise<Finding[]> {
-  return onStage(false, async ({ folder, simulatorUrl, database }) => {
+  return onStage({ durable: false }, async ({ folder, simulatorUrl, database }) => {
     const caps = { ratePerSecond: 100, concurrency: 4 };
     const surroundings = { folder, simulatorUrl, databaseUrl: await database('strangers'), caps };
     const broker = await BrokerChild.start(surroundings);

@@ -59,7 +59,7 @@ const SITUATIONS: readonly Situation[] = [
  * Commits do not wait for the disk: that time is the same for both, and would hide what differs.
  */
 export async function benchClaim(options: Options, progress: Progress): Promise<Finding[]> {
-  return onStage(false, async (stage) => {
+  return onStage({ durable: false }, async (stage) => {
     const tables = await openTables(stage, options.rows, progress);
     try {
       const findings: Finding[] = [];

@@ -44,7 +44,7 @@ interface Scene {
  * cap, with what arrived at the provider.
  */
 export async function benchDrain(options: Options, progress: Progress): Promise<Finding[]> {
-  return onStage(true, async ({ folder, simulatorUrl, database }) => {
+  return onStage({ durable: true }, async ({ folder, simulatorUrl, database }) => {
     const caps = { ratePerSecond: NO_RATE, concurrency: options.concurrency };
     const surroundings = { folder, simulatorUrl, databaseUrl: await database('drain'), caps };
     const capped = options.capSeconds * CAP.ratePerSecond * CALENDAR_PART;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { env } from 'node:process';
 import { Client, escapeIdentifier } from 'pg';
-import { startPostgres } from '#broker/development/embedded-postgres.js';
+import { type PostgresOptions, startPostgres } from '#broker/development/embedded-postgres.js';
 import { startSimulator } from '#broker/development/simulator-child.js';
 
 /** What a benchmark has to itself: a PostgreSQL, a simulator, and a folder for both. */
@@ -14,14 +14,14 @@ export interface Stage {
   readonly database: (name: string) => Promise<string>;
 }
 
-/** What a database of a million connections is given (docs/operations.md): a quarter of its memory. */
-const SHARED_BUFFERS = '2GB';
-
-/** Runs with a stage, and takes it down. @param durable whether a commit waits for the disk, as in production */
-export async function onStage<T>(durable: boolean, run: (stage: Stage) => Promise<T>): Promise<T> {
+/** Runs with a stage, and takes it down. */
+export async function onStage<T>(
+  options: Pick<PostgresOptions, 'durable' | 'sharedBuffers'>,
+  run: (stage: Stage) => Promise<T>,
+): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'token-broker-bench-'));
   try {
-    const postgres = await startPostgres({ dataDir: folder, durable, sharedBuffers: SHARED_BUFFERS });
+    const postgres = await startPostgres({ dataDir: folder, ...options });
     try {
       const simulator = await startSimulator({ PATH: env['PATH'], SIMULATOR_PORT: '0' });
       try {

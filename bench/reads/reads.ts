@@ -22,6 +22,8 @@ const ROUNDS = 5;
  * an event in the trail, which in seconds would be thirty times as often as in minutes of such reads.
  */
 const LEAD = 0.5;
+/** A quarter of what a database of a million connections is given (docs/operations.md). */
+const SHARED_BUFFERS = '2GB';
 /** A memory that is to be looked at rests for so many times as long as a load takes. */
 const REST = 5;
 /** After reads for so many times as long: what the trail folds of a minute is memory until that is over. */
@@ -34,7 +36,7 @@ const CACHED = 100_000;
  * in turns, so that what else the machine does hits everyone alike.
  */
 export async function benchReads(options: Options, progress: Progress): Promise<Finding[]> {
-  return onStage(false, async (stage) => {
+  return onStage({ durable: false, sharedBuffers: SHARED_BUFFERS }, async (stage) => {
     const databases = await fill(stage, options, progress);
     const generator = new Generator();
     const contenders = new Contenders();

@@ -24,7 +24,8 @@ export class RenewalsBeside {
   #client: Client | undefined;
   #made = 0;
   #renewedBefore = 0;
-  #firstAt = 0;
+  /** How many there were when there were any. */
+  #first = { renewed: 0, at: 0 };
 
   /** @param seconds for which there is to be work */
   constructor(
@@ -42,14 +43,13 @@ export class RenewalsBeside {
     this.#client ??= await open(this.readable.surroundings.databaseUrl);
     this.#renewedBefore = await this.#renewed();
     await this.#client.query(MAKE_DUE, [PROVIDER, due, RENEWALS_PER_SECOND]);
-    await this.#until((renewed) => renewed > 0);
-    this.#firstAt = performance.now();
+    this.#first = { renewed: await this.#until((renewed) => renewed > 0), at: performance.now() };
   }
 
   /** Resolves when none is left. */
   async end(): Promise<void> {
-    const renewed = (await this.#renewed()) - this.#renewedBefore;
-    this.rates.push((renewed / (performance.now() - this.#firstAt)) * 1_000);
+    const renewed = (await this.#renewed()) - this.#renewedBefore - this.#first.renewed;
+    this.rates.push((renewed / (performance.now() - this.#first.at)) * 1_000);
     await this.#until((since) => since >= this.#due);
   }
 
@@ -65,9 +65,12 @@ export class RenewalsBeside {
     return (await this.reader.broker.vitals()).renewed;
   }
 
-  async #until(isDone: (renewed: number) => boolean): Promise<void> {
+  /** Resolves to how many there are by then. */
+  async #until(isDone: (renewed: number) => boolean): Promise<number> {
     const until = performance.now() + PATIENCE_MS;
-    while (!isDone((await this.#renewed()) - this.#renewedBefore)) {
+    for (;;) {
+      const renewed = (await this.#renewed()) - this.#renewedBefore;
+      if (isDone(renewed)) return renewed;
       if (performance.now() > until) throw new Error('the renewals beside the reads stand still');
       await sleep(LOOKS_EVERY_MS);
     }

@@ -41,6 +41,22 @@ export class ExposedToken {
   @OptionalField(flag(true)) readonly never_expires?: true;
 }
 
-export function answerEvent({ token_expires_at: _, at, last_at, ...told }: AuditColumns): AuditAnswer {
-  return { ...told, at: new Date(at).toISOString(), last_at: new Date(last_at).toISOString() };
+export function answerEvent(columns: AuditColumns): AuditAnswer {
+  return {
+    id: columns.id,
+    at: new Date(columns.at).toISOString(),
+    last_at: new Date(columns.last_at).toISOString(),
+    count: columns.count,
+    actor: columns.actor,
+    action: columns.action,
+    outcome: columns.outcome,
+    resource: columns.resource,
+    connection_id: columns.connection_id,
+    token_version: columns.token_version,
+    token_fingerprint: columns.token_fingerprint,
+    source_ip: columns.source_ip,
+    key_id: columns.key_id,
+    request_id: columns.request_id,
+    reason: columns.reason,
+  };
 }

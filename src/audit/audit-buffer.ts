@@ -11,7 +11,7 @@ import { ReadFolds } from './read-folds.js';
 
 /** Seconds after which somebody who was refused may try again. */
 const RETRY_AFTER_S = 5;
-/** How long what was written and has counted on waits until it is written again, unless its minute is over before. */
+/** How long what was written and has counted on waits at the most until it is written again; less where its minute is over. */
 const COUNT_EVERY_MS = 10_000;
 
 /** The period of what nothing is folded into. */
@@ -28,10 +28,12 @@ export class AuditBuffer {
   #folds = new ReadFolds();
   /** Those that were never written, the oldest first. */
   #fresh: BufferedEvent[] = [];
-  /** Those that were written and have counted on since, which are written together; the longest ago first. */
+  /** Those that were written and have counted on since. */
   #counted: BufferedEvent[] = [];
-  /** Monotonic milliseconds. */
+  /** When those are to be written again, all together; monotonic milliseconds. */
   #countedDueAt = -Infinity;
+  /** Those of them that are to be by now, in their order. */
+  #due: BufferedEvent[] = [];
   #minute = NaN;
   /** Within a minute; a new one begins where no more events can be held. */
   #period = 0;
@@ -47,7 +49,7 @@ export class AuditBuffer {
 
   /** Events of which something waits to be written, be it only how often. */
   get length(): number {
-    return this.#fresh.length + this.#counted.length;
+    return this.#fresh.length + this.#due.length + this.#counted.length;
   }
 
   /**
@@ -82,19 +84,20 @@ export class AuditBuffer {
     if (!this.#add(event)) this.metrics.refusedUnaudited();
   }
 
-  /** All that was never written, and what has counted on, once that is due or `isLast`. */
+  /** All that was never written, and what has counted on, once that is due or `isLast`. What does not get written is so again. */
   due(isLast: boolean): BufferedEvent[] {
-    const now = this.clock.monotonic();
-    if (!isLast && now < this.#countedDueAt) return [...this.#fresh];
-    this.#countedDueAt = now + COUNT_EVERY_MS;
-    return [...this.#fresh, ...this.#counted];
+    if (isLast || this.clock.monotonic() >= this.#countedDueAt) {
+      this.#due = this.#due.concat(this.#counted);
+      this.#counted = [];
+    }
+    return this.#fresh.concat(this.#due);
   }
 
   /** These, the next of those that were due, are written, as they were when they were to be. */
   settle(written: readonly BufferedEvent[]): void {
     const firsts = written.filter((buffered) => buffered.written === 0);
     this.#fresh.splice(0, firsts.length);
-    this.#counted.splice(0, written.length - firsts.length);
+    this.#due.splice(0, written.length - firsts.length);
     this.metrics.auditWritten(firsts.length);
     for (const buffered of firsts) this.bound.giveBack(buffered.actorId);
     for (const buffered of written) {
@@ -139,10 +142,10 @@ export class AuditBuffer {
   }
 
   #begin(event: AuditEvent, now: number): BufferedEvent {
-    // However many different tokens are read within a minute, memory is bounded: some have two events then.
-    if (this.#folds.size >= this.bound.rows) this.endMinute(true, now);
     // Each that was denied stands alone.
     const isAlone = event.outcome === 'denied';
+    // However many different tokens are read within a minute, memory is bounded: some have two events then.
+    if (!isAlone && this.#folds.size >= this.bound.rows) this.endMinute(true, now);
     const buffered = new BufferedEvent(event, now, isAlone ? NONE : this.#period);
     this.bound.take(event.actor.id);
     this.#fresh.push(buffered);
@@ -160,6 +163,6 @@ export class AuditBuffer {
   #tell(buffered: BufferedEvent): void {
     if (!this.lines.areTold || buffered.told === buffered.count) return;
     buffered.told = buffered.count;
-    this.lines.tell(buffered.columns);
+    this.lines.tell(buffered.toColumns());
   }
 }

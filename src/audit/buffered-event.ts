@@ -77,7 +77,7 @@ export class BufferedEvent {
   }
 
   /** As it is now. */
-  get columns(): AuditColumns {
+  toColumns(): AuditColumns {
     // Node puts it together from twenty texts, each of which is kept until somebody reads it.
     const id = (this.#id ??= randomUUID());
     return { ...this.#columns, id, count: this.count, last_at: this.#minute * MINUTE_MS + this.#lastMs };
@@ -92,7 +92,7 @@ export class BufferedEvent {
   /** As it is now, to be written. */
   write(): AuditColumns {
     this.#writing = this.count;
-    return this.columns;
+    return this.toColumns();
   }
 
   /** It is written, as it was by then. */

@@ -27,11 +27,12 @@ export interface Remembered<Row> {
   readonly losses: number;
 }
 
-/**
- * Undefined once it is over: a Map leaves the tables behind that it outgrows, with all that was in them, and V8 keeps that until
- * it collects everything. All that is read would grow old there.
- */
+/** A row that is being read, for all who ask meanwhile. */
 interface Reading<Row> {
+  /**
+   * Undefined once it is over: a Map leaves the tables behind that it outgrows, with all that was in them, and V8 keeps that until
+   * it collects everything. All that is read would grow old there.
+   */
   entry: Promise<Remembered<Row> | undefined> | undefined;
 }
 

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { getOrMake, newMap } from '../shared/get-or-make.js';
 import { TalliedCounter, type Tally } from './tallied.js';
 
 /** Life that a token had left: none where it had expired, more than a day where it was renewed long before. */
@@ -156,11 +157,8 @@ export class Metrics {
   }
 
   tokenAnswered(provider: string, outcome: string): void {
-    let outcomes = this.#servedOf.get(provider);
-    if (!outcomes) this.#servedOf.set(provider, (outcomes = new Map<string, Tally>()));
-    let tally = outcomes.get(outcome);
-    if (!tally) outcomes.set(outcome, (tally = this.#served.begin({ provider, outcome })));
-    tally.count += 1;
+    const outcomes = getOrMake(this.#servedOf, provider, newMap<string, Tally>);
+    getOrMake(outcomes, outcome, () => this.#served.begin({ provider, outcome })).count += 1;
   }
 
   renewalSettled(provider: string, outcome: string): void {
@@ -211,9 +209,10 @@ export class Metrics {
 
   /** Asks for these when everything is told: they change with each event. */
   watchAudit(of: { readonly waiting: number; readonly rows: number }): void {
-    this.lookUpBy(async () => {
+    this.lookUpBy(() => {
       this.#auditQueue.set(of.waiting);
       this.#auditRoom.set(of.rows);
+      return Promise.resolve();
     });
   }
 

@@ -44,7 +44,13 @@ export class TokenLookUps {
     try {
       const { ofCompanies, ofLocations } = TOKENS_IN_HAND_SQL;
       const rows = await this.database.run<TokenInHandRow>(areLocations ? ofLocations : ofCompanies, [
-        JSON.stringify(wanted.map(({ subject }) => subject)),
+        JSON.stringify(
+          wanted.map(({ subject: { provider, companyId, locationId } }) => ({
+            provider,
+            companyId,
+            locationId,
+          })),
+        ),
       ]);
       const found = new Map(rows.map((row) => [resourceOf(row), row]));
       for (const { subject, resolve } of wanted) resolve(found.get(resourceOf(subject)));

@@ -13,6 +13,9 @@ const world = useWorld();
 /** PostgreSQL tries so many plans of their own before it compares them with one for all. */
 const OWN_PLANS = 5;
 
+const MANY = `insert into connections (id, provider, company_id, status)
+  select gen_random_uuid(), 'konnect', n::text, 'active' from generate_series(1, 2000) n`;
+
 const subjects = JSON.stringify([{ provider: 'konnect', companyId: '1', locationId: '2' }]);
 const token = [Buffer.of(1), 'Bearer', 'fingerprint', 0.5, 3_600, 2_400];
 const kept = manyOf([[randomUUID(), '1', 1, 1, ...token, ['a'], null, true]]);
@@ -37,4 +40,18 @@ it.each([
   } finally {
     await client.end();
   }
+});
+
+it.each([
+  ['look-ups of companies', TOKENS_IN_HAND_SQL.ofCompanies],
+  ['look-ups of locations', TOKENS_IN_HAND_SQL.ofLocations],
+  ['what keeps renewals', KEEP_TOKENS],
+])('%s find connections by an index, by the plan for all', async (_, { text }) => {
+  await world.sql(MANY);
+  await world.sql('analyze connections');
+  const plan = await world.sql<Record<string, string>>(`explain (generic_plan) ${text}`);
+  const lines = plan.flatMap((row) => Object.values(row)).filter((line) => line.includes(' on connections '));
+  expect(lines).not.toEqual([]);
+  for (const line of lines) expect(line).not.toContain('Seq Scan');
+  await world.sql('truncate connections');
 });
