@@ -3,9 +3,22 @@ import type { SealedInMemory } from '../vault/memory-vault.js';
 import type { Frame } from './token-text.js';
 
 /** What answers of a token that is asked for again and again have in common. */
-export interface KeptAnswer extends Frame {
-  /** As it stands in JSON. */
-  readonly token: SealedInMemory;
+export class KeptAnswer implements Frame {
   /** The event of its last read in the trail, which most often the next one is folded into. */
-  noted?: BufferedEvent;
+  noted: BufferedEvent | undefined = undefined;
+  readonly beforeToken: string;
+  readonly beforeHeader: string;
+  readonly beforeSeconds: string;
+  readonly end: string;
+
+  /** @param token as it stands in JSON */
+  constructor(
+    { beforeToken, beforeHeader, beforeSeconds, end }: Frame,
+    readonly token: SealedInMemory,
+  ) {
+    this.beforeToken = beforeToken;
+    this.beforeHeader = beforeHeader;
+    this.beforeSeconds = beforeSeconds;
+    this.end = end;
+  }
 }

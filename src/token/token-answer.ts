@@ -17,7 +17,7 @@ import {
 import { MemoryVault } from '../vault/memory-vault.js';
 import { Vault } from '../vault/vault.js';
 import { placeOf } from './connection.js';
-import type { KeptAnswer } from './kept-answer.js';
+import { KeptAnswer } from './kept-answer.js';
 import { KeptAnswers } from './kept-answers.js';
 import type { Served } from './served.js';
 import type { KeptTokenInHand, TokenInHand } from './token-in-hand.js';
@@ -150,7 +150,7 @@ export class TokenAnswers {
     // The same in all answers of a provider.
     const beforeToken = this.#texts.of(frame.beforeToken);
     const beforeHeader = this.#texts.of(frame.beforeHeader);
-    return (connection.answer = { ...frame, beforeToken, beforeHeader, token });
+    return (connection.answer = new KeptAnswer({ ...frame, beforeToken, beforeHeader }, token));
   }
 
   #open(connection: TokenInHand): Secret {

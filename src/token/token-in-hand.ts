@@ -54,7 +54,9 @@ export class KeptTokenInHand implements TokenInHand {
   readonly credentialType: TokenInHand['credentialType'];
   readonly lastError: string | null;
   readonly consecutiveFailures: number;
+  readonly hasToken: boolean;
   readonly expiresMs: number | null;
+  readonly renewedLifetimeS: number | null;
   /** How many milliseconds the database's clock is ahead of this process's monotonic one. */
   readonly aheadMs: number;
   /** Where it is asked for again and again; null where there is no such thing. */
@@ -67,7 +69,6 @@ export class KeptTokenInHand implements TokenInHand {
   readonly locationId: string | null;
   readonly tokenType: string | null;
   readonly tokenFingerprint: string | null;
-  readonly renewedLifetimeS: number | null;
   readonly renewMs: number | null;
   /** Sealed as it was; each character is a byte. */
   readonly #sealedLatin1: string | null;
@@ -96,6 +97,7 @@ export class KeptTokenInHand implements TokenInHand {
     this.expiresMs = row.expiresMs;
     this.renewMs = row.renewMs;
     this.aheadMs = row.nowMs - askedAtMs;
+    this.hasToken = row.sealedToken !== null;
     this.#sealedLatin1 = row.sealedToken && row.sealedToken.toString('latin1');
   }
 
@@ -113,7 +115,7 @@ export class KeptTokenInHand implements TokenInHand {
 
   /** Seconds that it still lives: as `remainingSeconds` of a connection. */
   remainingSeconds(nowMs: number): number {
-    if (this.#sealedLatin1 === null) return -Infinity;
+    if (!this.hasToken) return -Infinity;
     return this.expiresMs === null ? Infinity : (this.expiresMs - nowMs) / 1_000;
   }
 }
