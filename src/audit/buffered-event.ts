@@ -17,7 +17,7 @@ export class BufferedEvent {
   count = 1;
   /** What of the count is written. */
   written = 0;
-  readonly #actorId: string;
+  readonly actorId: string;
   readonly #keyId: string | null;
   readonly #sourceIp: string | null;
   /** Milliseconds of its minute. */
@@ -40,16 +40,12 @@ export class BufferedEvent {
     readonly period: number,
   ) {
     const { id, keyId, sourceIp } = event.actor;
-    this.#actorId = id;
+    this.actorId = id;
     this.#keyId = keyId;
     this.#sourceIp = sourceIp;
     this.#lastMs = nowMs % MINUTE_MS;
     this.#minute = Math.floor(nowMs / MINUTE_MS);
     this.#columns = columnsOf(event, '', nowMs);
-  }
-
-  get actorId(): string {
-    return this.#actorId;
   }
 
   /** Is it about the same, by the same? */
@@ -69,7 +65,7 @@ export class BufferedEvent {
 
   /** Was it this one, with the same key and from the same address? */
   isBy({ id, keyId, sourceIp }: Actor): boolean {
-    return id === this.#actorId && keyId === this.#keyId && sourceIp === this.#sourceIp;
+    return id === this.actorId && keyId === this.#keyId && sourceIp === this.#sourceIp;
   }
 
   get isWritten(): boolean {
