@@ -25,7 +25,16 @@ const STAYS_PAUSED = `(c.status = 'paused' and $3 <> 'reauthorization_required')
 /** Nobody renews it; a lease that somebody did not come back from is free once those had time to who only lost the database. */
 const FREE = `(lease_until is null or lease_until <= broker_now()) and (lease_owner is null or $9)`;
 
-const DUE = `provider = $1 and renew_at <= broker_now() and sealed_grant is not null and ${FREE}`;
+const CAN_BE_LEASED = `sealed_grant is not null and ${FREE}`;
+
+const DUE = `provider = $1 and renew_at <= broker_now() and ${CAN_BE_LEASED}`;
+
+/**
+ * Of some whose ids are known, those that are due, as DUE says. No index can help with what is due here: the planner, who takes that for a
+ * row or two, would go through all of it once for each id.
+ */
+const dueAmong = (ids: string): string => `
+  id = any (array(select id from ${ids})) and coalesce(renew_at, 'infinity') <= broker_now() and ${CAN_BE_LEASED}`;
 
 /** A backlog of up to this many is sorted; a longer one is read in the order of its deadlines. */
 export const SHORT_BACKLOG = 500;
@@ -64,7 +73,7 @@ const leasePicked = (purpose: 'calendar' | 'caller'): string => `
 
 const candidate = (where: string, order: string, limit: string): string => `
   select id, ${BEFORE}, expires_at from connections
-  where ${DUE} and ${where} order by ${order} limit ${limit} for update skip locked`;
+  where ${where} order by ${order} limit ${limit} for update skip locked`;
 
 /**
  * Statements by which a renewal begins, and ends without a token. Beginning takes room for the call in the provider's row, and both happen or
@@ -105,30 +114,30 @@ export const LEASE_SQL = {
       places as materialized (
         select is_long, case when probed then 0 else least($11::integer, calls) end as n from room, backlog),
       short as materialized (${candidate(
-        `(select n > 0 and not is_long from places) and id in (select id from head)`,
+        `(select n > 0 and not is_long from places) and ${dueAmong('head')}`,
         BY_DEADLINE,
         `(select n from places)`,
       )}),
       near as materialized (${candidate(
-        `(select n > 0 and is_long from places) and ${amongSoonest(NEAREST)}`,
+        `${DUE} and (select n > 0 and is_long from places) and ${amongSoonest(NEAREST)}`,
         `expires_at, id`,
         `(select n from places)`,
       )}),
       left_by_near as materialized (select n - (select count(*) from near) as n from places where is_long),
       far as materialized (${candidate(
-        `(select n > 0 from left_by_near) and ${amongSoonest(LOOKED_AT)} and id <> all (array(select id from near))`,
+        `${DUE} and (select n > 0 from left_by_near) and ${amongSoonest(LOOKED_AT)} and id <> all (array(select id from near))`,
         `expires_at, id`,
         `(select n from left_by_near)`,
       )}),
       left_by_living as materialized (select n - (select count(*) from far) as n from left_by_near),
       endless as materialized (${candidate(
-        `(select n > 0 from left_by_living) and expires_at is null`,
+        `${DUE} and (select n > 0 from left_by_living) and expires_at is null`,
         `renew_at, id`,
         `(select n from left_by_living)`,
       )}),
       left_by_endless as materialized (select n - (select count(*) from endless) as n from left_by_living),
       others as materialized (${candidate(
-        `(select n > 0 from left_by_endless)
+        `${DUE} and (select n > 0 from left_by_endless)
            and id <> all (array(select id from near union all select id from far union all select id from endless))`,
         `renew_at, id`,
         `(select n from left_by_endless)`,
@@ -148,7 +157,7 @@ export const LEASE_SQL = {
         select id from (select id from connections where ${DUE} order by renew_at limit 1000) head order by random() limit 10),
       ${room('calendar', 'exists (select from due)')},
       picked as materialized (${candidate(
-        `(select calls > 0 from room) and id in (select id from due)`,
+        `(select calls > 0 from room) and ${dueAmong('due')}`,
         `random()`,
         `1`,
       )}),

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { LAST_CONNECTION } from '../../src/audit/audit-query.js';
 import { SEARCH_SQL } from '../../src/audit/audit-search.sql.js';
 import type { Answer, Json } from '../support/http.js';
+import { rowsSeen, type ExplainedPlan } from '../support/plan-rows.js';
 import { openSession } from '../support/sessions.js';
 import { useWorld, type LocalBroker } from '../support/world.js';
 
@@ -190,28 +191,12 @@ describe('the exposure of a caller that has read for 400 days', () => {
   });
 
   it('looks at no more than it tells, however often a token was read', async () => {
-    const [row] = await world.sql<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(
+    const plan = await world.sql<ExplainedPlan>(
       `explain (analyze, format json) ${SEARCH_SQL.exposure.text}`,
       [ACTORS, null, null, LAST_CONNECTION, 2_147_483_647, '', 51],
     );
-    const seen = row ? seenBy(row['QUERY PLAN'][0].Plan) : Infinity;
+    const seen = rowsSeen(plan, 'audit_events');
     expect(seen).toBeGreaterThan(51);
     expect(seen).toBeLessThan(51 * 20);
   });
 });
-
-interface PlanNode {
-  readonly 'Node Type': string;
-  readonly 'Relation Name'?: string;
-  readonly 'Actual Rows': number;
-  readonly 'Actual Loops': number;
-  readonly 'Rows Removed by Filter'?: number;
-  readonly Plans?: readonly PlanNode[];
-}
-
-/** Rows of the trail that a plan has looked at. */
-function seenBy(node: PlanNode): number {
-  const looked = node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0);
-  const own = node['Relation Name']?.startsWith('audit_events') ? looked * node['Actual Loops'] : 0;
-  return (node.Plans ?? []).reduce((sum, plan) => sum + seenBy(plan), own);
-}

@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import { columnsOf } from '../../src/audit/audit-columns.js';
 import { KEEP } from '../../src/audit/audit.sql.js';
 import { BROKER } from '../../src/shared/actor.js';
 import { KEEP_TOKENS, manyOf } from '../../src/token/keep-token.sql.js';
+import { LEASE_SQL, SHORT_BACKLOG } from '../../src/token/lease.sql.js';
 import { TOKENS_IN_HAND_SQL } from '../../src/token/token-in-hand.js';
+import { rowsSeen, type ExplainedPlan } from '../support/plan-rows.js';
 import { useWorld } from '../support/world.js';
 
 const world = useWorld();
@@ -54,4 +56,36 @@ it.each([
   expect(lines).not.toEqual([]);
   for (const line of lines) expect(line).not.toContain('Seq Scan');
   await world.sql('truncate connections');
+});
+
+describe('a claim', () => {
+  /** As ASKED lists them: of a provider that stands in nobody's way. */
+  const asked = ['konnect', randomUUID(), 60, 'holder', 0, 1_000, 1_000, 100, true, 'credentials'];
+
+  beforeAll(() => world.sql(`insert into provider_states (provider, call_window) values ('konnect', 1000)`));
+
+  it.each([
+    ['of a short backlog', LEASE_SQL.claimDue, [10], SHORT_BACKLOG],
+    ['of a probe', LEASE_SQL.claimProbe, [], 1_000],
+  ])(
+    '%s looks at each that is due a few times, and not once for each other',
+    async (_, { text }, values, head) => {
+      await world.sql(MANY);
+      // To the planner, none is due yet.
+      await world.sql('analyze connections');
+      await world.sql(
+        `update connections set sealed_grant = 'x', renew_at = broker_now() where company_id::int <= $1`,
+        [head],
+      );
+      const plan = await world.sql<ExplainedPlan>(`explain (analyze, format json) ${text}`, [
+        ...asked,
+        ...values,
+      ]);
+      const claimed = await world.sql('select from connections where lease_owner is not null');
+      expect(claimed).toHaveLength(values[0] ?? 1);
+      expect(rowsSeen(plan)).toBeGreaterThan(head);
+      expect(rowsSeen(plan)).toBeLessThan(head * 10);
+      await world.sql('truncate connections');
+    },
+  );
 });
