@@ -33,7 +33,7 @@ const DEFAULTS = {
   concurrency: '64',
   'cap-seconds': '20',
   clients: '1,32,256',
-  seconds: '2',
+  seconds: '0.5',
   out: 'bench/results/latest.json',
 } as const;
 
@@ -41,11 +41,11 @@ export const USAGE = `npm run bench -- [part ...] [flags]; without a part, all o
   --rows 10k,1m       rows of the two tables that claims are compared in, and reads; --rows 10m: the larger one
   --batches 500       claims of each situation in each table
   --due 100k          connections that are due at once
-  --rounds n          2 of a bare loop and a drain each; 5 of the reads
+  --rounds n          2 of a bare loop and a drain each; 4 of the reads, of eight turns each
   --concurrency 64    calls in flight of both
   --cap-seconds 20    how long the drain under a cap of 500 calls a second takes at least
   --clients 1,32,256  that read at the same time; the second is what ratios are about
-  --seconds 2         of each load of the reads
+  --seconds 0.5       of each load of the reads
   --picture file      a picture of the reads (SVG)
   --profile folder    CPU profiles of the draining brokers, and of the one that is read from
   --out file          findings as JSON (${DEFAULTS.out})

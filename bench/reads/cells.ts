@@ -1,63 +1,63 @@
 import type { Generator } from '../load/generator.js';
 import { totalOf } from '../load/generator.js';
-import type { Companies, Load } from '../load/order.js';
+import type { Companies, Load, LoadOrder } from '../load/order.js';
 import type { CellName } from './cell-names.js';
 import type { Contender } from './contender.js';
+import type { Measured } from './measured.js';
 
-/** One thing to be measured, again in each round. */
+/** One thing to be measured, again in each turn. */
 export interface Cell {
   readonly name: CellName;
   readonly contender: Contender;
   /** Without them, always the first. */
   readonly companies?: Companies;
   readonly isUntimed?: boolean;
-  /** What is to go on beside it. */
-  readonly beside?: { readonly begin: () => Promise<void>; readonly end: () => Promise<void> };
+  /** What is to go on beside it, for so many seconds. */
+  readonly beside?: {
+    readonly begin: (seconds: number) => Promise<void>;
+    readonly end: () => Promise<void>;
+  };
 }
 
-/** What each round came to, by the cell's name and its number of clients. */
-export class Measured {
-  readonly #loads = new Map<string, Load[]>();
+/** What is compared with each other. */
+export type Group = readonly Cell[];
 
-  add(name: CellName, clients: number, load: Load): void {
-    const key = keyOf(name, clients);
-    this.#loads.set(key, [...(this.#loads.get(key) ?? []), load]);
-  }
-
-  /** One a round, in their order; empty where it was not measured. */
-  of(name: CellName, clients: number): readonly Load[] {
-    return this.#loads.get(keyOf(name, clients)) ?? [];
-  }
-}
-
-function keyOf(name: CellName, clients: number): string {
-  return `${name} ${clients}`;
-}
-
-/** How one round goes. */
+/** How long each is asked in a turn. */
 export interface Pace {
-  readonly clients: readonly number[];
   readonly seconds: number;
-  /** Seconds before each that are not counted. */
+  /** Seconds before these that are not counted. */
   readonly leadSeconds: number;
 }
 
-/** Every cell once, with every number of clients; in each second round backwards, so that no cell has always the same before it. */
-export async function runRound(
-  cells: readonly Cell[],
-  pace: Pace,
-  generator: Generator,
-  measured: Measured,
-  isBackwards: boolean,
-): Promise<void> {
-  for (const clients of pace.clients) {
-    for (const cell of isBackwards ? cells.toReversed() : cells) {
-      await cell.beside?.begin();
-      const load = await runCell(cell, clients, pace, generator);
-      await cell.beside?.end();
-      measured.add(cell.name, clients, load);
-    }
+/** Of what has just started, reads of each connection before any counts: by then its answer is kept, and in the trail. */
+const READS_BEFORE = 10;
+
+/** What has just started is slower for a while, and in each minute the trail has to begin an event for each connection that is read. */
+export async function warmUp(group: Group, clients: number, pace: Pace, generator: Generator): Promise<void> {
+  for (const cell of group) {
+    const { companies } = cell;
+    const isShort = companies?.order === 'uniform';
+    const length = isShort ? { seconds: 0, requests: READS_BEFORE * companies.count } : pace;
+    await cell.beside?.begin(pace.seconds);
+    await runCell(cell, { clients, ...length }, generator);
+    await cell.beside?.end();
   }
+}
+
+/** Each of them once; `isBackwards` in every second turn, so that none has always the same before it. */
+export async function runTurn(
+  group: Group,
+  clients: number,
+  pace: Pace,
+  { generator, measured, isBackwards }: { generator: Generator; measured: Measured; isBackwards: boolean },
+): Promise<void> {
+  const loads = new Map<CellName, Load>();
+  for (const cell of isBackwards ? group.toReversed() : group) {
+    await cell.beside?.begin(pace.leadSeconds + pace.seconds);
+    loads.set(cell.name, await runCell(cell, { clients, ...pace }, generator));
+    await cell.beside?.end();
+  }
+  measured.add(clients, loads);
 }
 
 /** How often each was asked: there a walk goes on, so that it meets the same company again as late as can be. */
@@ -71,23 +71,15 @@ export function timesAsked(contender: Contender): number {
 /** Throws where anything but a token is answered. */
 async function runCell(
   { name, contender, companies, isUntimed = false }: Cell,
-  clients: number,
-  { seconds, leadSeconds }: Pace,
+  load: Pick<LoadOrder, 'clients' | 'seconds' | 'leadSeconds' | 'requests'>,
   generator: Generator,
 ): Promise<Load> {
   const { url, keys, pid } = contender;
   const from = timesAsked(contender);
-  const load = await generator.run({
-    ...(companies ? { url, companies: { ...companies, from } } : { url: `${url}1` }),
-    keys,
-    clients,
-    seconds,
-    leadSeconds,
-    isUntimed,
-    serverPid: pid,
-  });
-  asked.set(contender, from + load.sent);
-  if (load.answers['200'] !== totalOf(load))
-    throw new Error(`${name} answered ${JSON.stringify(load.answers)}`);
-  return load;
+  const whom = companies ? { url, companies: { ...companies, from } } : { url: `${url}1` };
+  const answered = await generator.run({ ...whom, ...load, keys, isUntimed, serverPid: pid });
+  asked.set(contender, from + answered.sent);
+  if (answered.answers['200'] !== totalOf(answered))
+    throw new Error(`${name} answered ${JSON.stringify(answered.answers)}`);
+  return answered;
 }

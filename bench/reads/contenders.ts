@@ -1,4 +1,4 @@
-import type { Cell } from './cells.js';
+import type { Cell, Group } from './cells.js';
 import { startCanned, startLeast, startSealed } from './bare-contenders.js';
 import { type Contender, fetchAnswer } from './contender.js';
 import { type Readable, startColdBroker, startReadBroker } from './readable.js';
@@ -20,14 +20,9 @@ export class Contenders {
   /**
    * Starts them, and tells what is to be measured of them.
    *
-   * @param seconds that one takes
    * @param nodeOptions of the broker that most is asked of, for a profile
    */
-  async start(
-    { small, smallCold, large }: Databases,
-    seconds: number,
-    nodeOptions: readonly string[],
-  ): Promise<Cell[]> {
+  async start({ small, smallCold, large }: Databases, nodeOptions: readonly string[]): Promise<Group[]> {
     const [warm, warmLarge, cold, coldSmall, coldLarge] = await Promise.all([
       this.#keep(startReadBroker(small, nodeOptions)),
       this.#keep(startReadBroker(large)),
@@ -43,7 +38,7 @@ export class Contenders {
       this.#keep(startLeast(small, example)),
       this.#keep(startSealed(large, coldExample)),
     ]);
-    this.renewals = new RenewalsBeside(warm, small, seconds);
+    this.renewals = new RenewalsBeside(warm, small);
 
     const uniform = { order: 'uniform', count: small.count } as const;
     const zipf = { order: 'zipf', count: small.count } as const;
@@ -51,21 +46,32 @@ export class Contenders {
     // Of both databases as many are read, so that the trail has as much to write of each; of the larger one all over it.
     const few = { order: 'walk', count: small.count } as const;
     const spacing = Math.floor(large.count / small.count);
+    const one: Cell = { name: 'one', contender: warm };
+    const ofFew: Cell = { name: 'uniform', contender: warm, companies: uniform };
     return [
-      { name: 'http', contender: http },
-      { name: 'fastify', contender: fastify },
-      { name: 'nest', contender: nest },
-      { name: 'least', contender: least },
-      { name: 'one', contender: warm },
-      { name: 'uniform', contender: warm, companies: uniform },
-      { name: 'zipf', contender: warm, companies: zipf },
-      { name: 'sealed', contender: sealed, companies: all },
-      { name: 'cold', contender: cold, companies: all },
-      { name: 'untimed', contender: http, isUntimed: true },
-      { name: 'beside', contender: warm, companies: uniform, beside: this.renewals },
-      { name: 'warmLarge', contender: warmLarge, companies: uniform },
-      { name: 'coldSmall', contender: coldSmall, companies: few },
-      { name: 'coldLarge', contender: coldLarge, companies: { ...few, spacing } },
+      [
+        { name: 'untimed', contender: http, isUntimed: true },
+        { name: 'fastify', contender: fastify },
+        { name: 'nest', contender: nest },
+        { name: 'least', contender: least },
+        { name: 'http', contender: http },
+        one,
+      ],
+      [
+        one,
+        ofFew,
+        { name: 'beside', contender: warm, companies: uniform, beside: this.renewals },
+        { name: 'zipf', contender: warm, companies: zipf },
+      ],
+      [ofFew, { name: 'warmLarge', contender: warmLarge, companies: uniform }],
+      [
+        { name: 'sealed', contender: sealed, companies: all },
+        { name: 'cold', contender: cold, companies: all },
+      ],
+      [
+        { name: 'coldSmall', contender: coldSmall, companies: few },
+        { name: 'coldLarge', contender: coldLarge, companies: { ...few, spacing } },
+      ],
     ];
   }
 

@@ -19,23 +19,24 @@ const PATIENCE_MS = 30_000;
 
 /** Renewals in a broker, for as long as something else is measured. */
 export class RenewalsBeside {
-  /** A second, from the first until the measurement was over; one a round. */
+  /** A second, from the first until the measurement was over; one for each. */
   readonly rates: number[] = [];
   #client: Client | undefined;
   #made = 0;
+  /** How many were made due for what is going on. */
+  #due = 0;
   #renewedBefore = 0;
   /** How many there were when there were any. */
   #first = { renewed: 0, at: 0 };
 
-  /** @param seconds for which there is to be work */
   constructor(
     private readonly reader: ReadBroker,
     private readonly readable: Readable,
-    private readonly seconds: number,
   ) {}
 
-  /** Resolves when they have begun. */
-  async begin(): Promise<void> {
+  /** Resolves when they have begun. @param seconds for which there is to be work */
+  async begin(seconds: number): Promise<void> {
+    this.#due = Math.min(this.readable.count, Math.ceil((seconds + MARGIN_S) * RENEWALS_PER_SECOND));
     const due = Array.from({ length: this.#due }, (_, index) =>
       String(1 + ((this.#made + index) % this.readable.count)),
     );
@@ -55,10 +56,6 @@ export class RenewalsBeside {
 
   async stop(): Promise<void> {
     await this.#client?.end();
-  }
-
-  get #due(): number {
-    return Math.min(this.readable.count, Math.ceil((this.seconds + MARGIN_S) * RENEWALS_PER_SECOND));
   }
 
   async #renewed(): Promise<number> {

@@ -1,13 +1,14 @@
 import { isReached, readable, goalOf, type Finding } from '../findings.js';
+import type { Load } from '../load/order.js';
 import { CELL_NAMES, labelOf, type CellName, type Sizes } from './cell-names.js';
 import { median, type Results } from './verdict.js';
 
-/** One row of the table: medians over the rounds. */
+/** One row of the table: medians over the turns. */
 export interface Row {
   readonly name: CellName;
   readonly clients: number;
   readonly perSecond: number;
-  /** In proportion to bare `node:http` in the same round. */
+  /** In proportion to bare `node:http`. */
   readonly ofBare: number;
   /** Milliseconds. */
   readonly p50: number;
@@ -28,12 +29,11 @@ export function rowsOf({ measured, clients }: Results): Row[] {
     CELL_NAMES.flatMap((name) => {
       const loads = measured.of(name, count);
       if (loads.length === 0) return [];
-      const bare = measured.of('http', count);
       return {
         name,
         clients: count,
-        perSecond: median(loads.map(({ perSecond }) => perSecond)),
-        ofBare: median(loads.map(({ perSecond }, round) => perSecond / (bare[round]?.perSecond ?? NaN))),
+        perSecond: rateOf(loads),
+        ofBare: rateOf(loads) / rateOf(measured.of('http', count)),
         p50: median(loads.map(({ latency }) => latency.p50)),
         p99: median(loads.map(({ latency }) => latency.p99)),
         p999: median(loads.map(({ latency }) => latency.p999)),
@@ -45,6 +45,10 @@ export function rowsOf({ measured, clients }: Results): Row[] {
       };
     }),
   );
+}
+
+function rateOf(loads: readonly Load[]): number {
+  return median(loads.map(({ perSecond }) => perSecond));
 }
 
 const HEAD = [

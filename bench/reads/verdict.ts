@@ -2,7 +2,7 @@ import type { Finding } from '../findings.js';
 import { percentile } from '../findings.js';
 import type { Load } from '../load/order.js';
 import { type CellName, type Sizes } from './cell-names.js';
-import type { Measured } from './cells.js';
+import type { Measured } from './measured.js';
 import type { Memory } from './memory.js';
 import type { StartTimes } from './start-times.js';
 
@@ -15,7 +15,7 @@ export interface Results {
   /** The number of clients that goals are about. */
   readonly compared: number;
   readonly sizes: Sizes;
-  /** Renewals a second beside the reads, one a round. */
+  /** Renewals a second beside the reads, one for each such load. */
   readonly renewals: readonly number[];
   readonly starts: readonly StartTimes[];
   readonly memory: Memory;
@@ -116,18 +116,10 @@ function generatorOf(results: Results): Finding[] {
   ];
 }
 
-/** The median over the rounds of one cell's value in proportion to another's of the same round. */
+/** The median over the turns of one cell's value in proportion to another's of the same turn. */
 function ratios(
   { measured, compared }: Results,
   valueOf: (load: Load) => number,
 ): (of: CellName, to: CellName) => number {
-  return (of, to) => {
-    const others = measured.of(to, compared);
-    return median(
-      measured.of(of, compared).map((load, round) => {
-        const other = others[round];
-        return other ? valueOf(load) / valueOf(other) : NaN;
-      }),
-    );
-  };
+  return (of, to) => median(measured.ratios(of, to, compared, valueOf));
 }
