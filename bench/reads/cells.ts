@@ -36,8 +36,8 @@ const READS_BEFORE = 10;
 export async function warmUp(group: Group, clients: number, pace: Pace, generator: Generator): Promise<void> {
   for (const cell of group) {
     const { companies } = cell;
-    const isShort = companies?.order === 'uniform';
-    const length = isShort ? { seconds: 0, requests: READS_BEFORE * companies.count } : pace;
+    const isEach = companies?.order === 'uniform';
+    const length = isEach ? { seconds: 0, requests: READS_BEFORE * companies.count } : pace;
     await cell.beside?.begin(pace.seconds);
     await runCell(cell, { clients, ...length }, generator);
     await cell.beside?.end();
