@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { Histogram } from 'prom-client';
 import { getOrMake, newMap } from '../shared/get-or-make.js';
 import { Metrics } from './metrics.js';
-import { TalliedCounter, type Tally } from './tallied.js';
+import { TalliedCounter, TalliedHistogram, type Sizes, type Tally } from './tallied.js';
 
 /** Of a fetch: from memory it takes a tenth of the first, and a caller waits for a renewal no longer than the last. */
 const FETCH_S = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -21,13 +20,13 @@ export interface RouteName {
 @Injectable()
 export class RequestMetrics {
   readonly #requests: TalliedCounter<'method' | 'route' | 'outcome' | 'caller'>;
-  readonly #fetches: Histogram<'provider'>;
+  readonly #fetches: TalliedHistogram<'provider'>;
   readonly #fromMemory: Tally;
   readonly #fromDatabase: Tally;
   readonly #adminKeyUsed: Tally;
   /** By route, method, caller and outcome: a join of them would be a new text each time. */
   readonly #series = new Map<string, Map<string, Map<CallerClass, Map<string, Tally>>>>();
-  readonly #fetchesOf = new Map<string, Histogram.Internal<'provider'>>();
+  readonly #fetchesOf = new Map<string, Sizes>();
 
   constructor({ registry }: Metrics) {
     const registers = [registry];
@@ -37,7 +36,7 @@ export class RequestMetrics {
       labelNames: ['method', 'route', 'outcome', 'caller'],
       registers,
     });
-    this.#fetches = new Histogram({
+    this.#fetches = new TalliedHistogram({
       name: 'token_broker_fetch_seconds',
       help: 'How long fetches of a token took, by provider, whatever came of them',
       labelNames: ['provider'],
@@ -70,7 +69,7 @@ export class RequestMetrics {
 
   /** A fetch took so many milliseconds. */
   fetched(provider: string, ms: number): void {
-    getOrMake(this.#fetchesOf, provider, () => this.#fetches.labels(provider)).observe(ms / 1_000);
+    getOrMake(this.#fetchesOf, provider, () => this.#fetches.begin({ provider })).observe(ms / 1_000);
   }
 
   foundInMemory(): void {
