@@ -41,7 +41,7 @@ export const USAGE = `npm run bench -- [part ...] [flags]; without a part, all o
   --rows 10k,1m       rows of the two tables that claims are compared in, and reads; --rows 10m: the larger one
   --batches 500       claims of each situation in each table
   --due 100k          connections that are due at once
-  --rounds n          2 of a bare loop and a drain each; 4 of the reads, of eight turns each
+  --rounds n          2 of a bare loop and a drain each; 5 of the reads, of eight turns each
   --concurrency 64    calls in flight of both
   --cap-seconds 20    how long the drain under a cap of 500 calls a second takes at least
   --clients 1,32,256  that read at the same time; the second is what ratios are about

@@ -18,7 +18,7 @@ import { renderMarkdown, rowsOf, type Row } from './table.js';
 import { judgeReads, type Results } from './verdict.js';
 
 /** In each of them all are started anew: two processes of the same program are not equally fast. */
-const ROUNDS = 4;
+const ROUNDS = 5;
 /** Of each group in a round. Many short ones, since what a machine is shared with comes and goes within seconds. */
 const TURNS = 8;
 /** Numbers of clients that no ratio is of are measured in one turn of so many. */
