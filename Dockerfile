@@ -41,5 +41,5 @@ EXPOSE 8080 8081 9090
 # The process alone, as /health/live: whoever restarts what is unhealthy must not do so for a database's trouble.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.OPS_PORT}/health/live`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "--max-semi-space-size=8", "--heap-growing-percent=30", "--expose-gc"]
+ENTRYPOINT ["node", "--max-semi-space-size=16", "--no-parallel-scavenge", "--heap-growing-percent=30", "--expose-gc"]
 CMD ["dist/packed/main.js"]

@@ -71,7 +71,7 @@ export class AuditBuffer {
 
   /** As `note`, of what `buffered` is about, without looking for that; false where it is another's, or its minute is over. */
   noteAgain(buffered: BufferedEvent, actor: Actor): boolean {
-    const now = this.clock.now().getTime();
+    const now = this.clock.nowMs();
     this.endMinute(false, now);
     if (this.#isOver(buffered) || !buffered.isBy(actor)) return false;
     this.#countOn(buffered, now);
@@ -109,7 +109,7 @@ export class AuditBuffer {
   }
 
   /** Folds nothing more into what was folded, once the minute is over or `isLast`. */
-  endMinute(isLast = false, now = this.clock.now().getTime()): void {
+  endMinute(isLast = false, now = this.clock.nowMs()): void {
     const minute = Math.floor(now / MINUTE_MS);
     if (minute === this.#minute && !isLast) return;
     this.#minute = minute;
@@ -127,7 +127,7 @@ export class AuditBuffer {
 
   /** Undefined where there is no room for it. */
   #add(event: AuditEvent): BufferedEvent | undefined {
-    const now = this.clock.now().getTime();
+    const now = this.clock.nowMs();
     this.endMinute(false, now);
     const folded = this.#folds.find(event);
     if (folded) this.#countOn(folded, now);

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
@@ -8,7 +9,8 @@ import { AddressLimit, tooManyUnknown } from './address-limit.js';
 import { ADMIN, AdminKey } from './admin-key.js';
 import { ClientDirectory, type KnownClient } from './client-directory.js';
 import { CredentialLookUps } from './credential-look-ups.js';
-import { RequestCaller, type Sender } from './request-caller.js';
+import { keepProven, provenOn } from './proven-header.js';
+import { RequestCaller } from './request-caller.js';
 import { hashOf, keyIdOf } from './service-key.js';
 import { WorkloadIdentity } from './workload-identity.js';
 
@@ -53,11 +55,18 @@ export class Authentication {
   }
 
   /** Whoever sends this header, where that is known here already; undefined for everybody else. */
-  known(authorization: string | undefined, sender: Sender): Caller | undefined {
-    const credential = BEARER.exec(authorization ?? '')?.[1];
+  known(authorization: string, socket: Socket, requestId: string): Caller | undefined {
+    const proven = provenOn(socket, authorization);
+    const client = (proven && this.directory.still(proven)) ?? this.#prove(authorization, socket);
+    return client ? new RequestCaller(client, { ip: socket.remoteAddress, id: requestId }) : undefined;
+  }
+
+  #prove(authorization: string, socket: Socket): KnownClient | null | undefined {
+    const credential = BEARER.exec(authorization)?.[1];
     if (credential === undefined) return undefined;
     const client = this.#recognise(credential, hashOf(credential));
-    return client ? new RequestCaller(client, sender) : undefined;
+    if (client) keepProven(socket, authorization, client);
+    return client;
   }
 
   /** What can be nobody's is not looked up, and uses up nothing; where too many were tried already, it is answered late, too. */

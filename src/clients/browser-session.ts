@@ -103,7 +103,7 @@ export class BrowserSessions {
   }
 
   #seconds(): number {
-    return Math.floor(this.clock.now().getTime() / 1_000);
+    return Math.floor(this.clock.nowMs() / 1_000);
   }
 
   #key(): KeyObject {

@@ -55,6 +55,12 @@ export class ClientDirectory {
     return entry && this.#prove(entry, hash);
   }
 
+  /** As `knownKey`, of a client that was found with a key of its own: undefined also where it was looked up again since. */
+  still(client: KnownClient): KnownClient | null | undefined {
+    const entry = client.keyId === null ? undefined : this.#clients.current(client.keyId)?.row;
+    return entry === client ? this.#live(entry) : undefined;
+  }
+
   /** Whose key this is; null where there is none, it has ended, or it is another. Throws Problem `store_unavailable`. */
   async findKey(keyId: string, hash: string): Promise<KnownClient | null> {
     const entry = await this.#find(keyId, async () => {

@@ -3,7 +3,7 @@ import type { Permissions } from '../shared/permission.js';
 import type { KnownClient } from './client-directory.js';
 
 /** A request as the caller in it is known by. Whoever has hung up has no address any more, which Fastify does not say. */
-export interface Sender {
+interface Sender {
   readonly ip: string | undefined;
   readonly id: string;
 }

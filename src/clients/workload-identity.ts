@@ -107,7 +107,7 @@ export class WorkloadIdentity {
         clockTolerance: CLOCK_TOLERANCE_S,
       });
       const { sub = '', exp = NaN } = payload;
-      const fault = faultOf(payload, this.clock.now().getTime() / 1_000);
+      const fault = faultOf(payload, this.clock.nowMs() / 1_000);
       return fault ? this.#refuse(fault) : { issuer, subject: sub, expiresAt: new Date(exp * 1_000) };
     } catch (error) {
       if (error instanceof Problem) throw error;

@@ -56,7 +56,7 @@ export function judgeCertificate(
       'Where its authority is your own, name it in NODE_EXTRA_CA_CERTS; else somebody is between.',
     );
   } else if (shown.until === null) findings.ok(`${host} takes connections`);
-  else if (shown.until.getTime() - clock.now().getTime() < DUE_MS) {
+  else if (shown.until.getTime() - clock.nowMs() < DUE_MS) {
     findings.warn(
       `the certificate of ${host} ends at ${shown.until.toISOString()}`,
       'Ask those who run it to renew it.',

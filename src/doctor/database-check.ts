@@ -53,13 +53,13 @@ export async function checkDatabase(
 }
 
 async function checkServer(dataSource: DataSource, clock: Clock, findings: Findings): Promise<void> {
-  const sentAt = clock.now().getTime();
+  const sentAt = clock.nowMs();
   const [row] = await dataSource.query<{ version: number; named: string; now: number; owns: boolean }[]>(
     `select current_setting('server_version_num')::int as version, current_setting('server_version') as named,
        extract(epoch from clock_timestamp()) * 1000 as now, has_schema_privilege(current_schema, 'create') as owns`,
   );
   if (!row) return;
-  const ours = (sentAt + clock.now().getTime()) / 2;
+  const ours = (sentAt + clock.nowMs()) / 2;
   if (row.version < OLDEST_VERSION)
     findings.problem(`it is PostgreSQL ${row.named}`, 'The broker needs 15 or newer.');
   else findings.ok(`it is PostgreSQL ${row.named}`);

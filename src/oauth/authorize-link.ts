@@ -34,7 +34,7 @@ export class AuthorizeLinks {
     publicUrl: string,
   ): Promise<{ url: string; expiresAt: Date } | undefined> {
     if (consent.scopes.join(' ').length > LONGEST_SCOPES) return undefined;
-    const expiresS = Math.floor(this.clock.now().getTime() / 1_000) + LINK_LIVES_S;
+    const expiresS = Math.floor(this.clock.nowMs() / 1_000) + LINK_LIVES_S;
     const link = await new SignJWT({ consent })
       .setProtectedHeader({ alg: ALGORITHM })
       .setAudience(AUDIENCE)

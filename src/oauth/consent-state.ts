@@ -39,7 +39,7 @@ export class ConsentStates {
   /** A new random state, and the `Set-Cookie` that binds it to this browser. */
   async begin(consent: BegunConsent, publicUrl: string): Promise<{ state: string; cookie: string }> {
     const state = randomBytes(32).toString('base64url');
-    const now = Math.floor(this.clock.now().getTime() / 1_000);
+    const now = Math.floor(this.clock.nowMs() / 1_000);
     const signed = await new SignJWT({ install: consent, state })
       .setProtectedHeader({ alg: ALGORITHM })
       .setAudience(AUDIENCE)

@@ -85,7 +85,7 @@ export class PortalProvider implements TokenProvider {
     const { token, token_type: type } = shape;
     const sharedExternally = shape.shared_externally ?? false;
     const expiresAt = shape.expires_at ? new Date(shape.expires_at) : null;
-    const lifetimeMs = expiresAt && expiresAt.getTime() - this.clock.now().getTime();
+    const lifetimeMs = expiresAt && expiresAt.getTime() - this.clock.nowMs();
     if (lifetimeMs !== null && lifetimeMs <= 0)
       throw invalid('expires_at', 'is past: this token is of no use any more');
     if (sharedExternally && expiresAt === null) {

@@ -2,6 +2,8 @@ import { invalid } from './problem.js';
 
 /** 1 to 64 of `A-Z a-z 0-9 . _ -`, but not `.` or `..`, which a path would swallow. */
 export const ID = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$/;
+/** The same as a segment of a path, within another expression. */
+export const ID_IN_PATH = String.raw`(?!\.{1,2}(?:[/?]|$))[A-Za-z0-9._-]{1,64}(?=[/?]|$)`;
 
 /** What a connection is a connection of. `locationId` null is the company's own, which no location ever stands in for. */
 export interface Subject {

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { performance } from 'node:perf_hooks';
 import { parse } from 'node:querystring';
 import { Inject, Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
@@ -10,15 +11,16 @@ import { classOf, type Caller } from '../http/caller.js';
 import { Outbox } from '../http/outbox.js';
 import { problemMessage } from '../http/problem-answer.js';
 import { requestIdOf } from '../http/request-id.js';
-import { isId, type Subject } from '../shared/ids.js';
+import { ID_IN_PATH, type Subject } from '../shared/ids.js';
 import { Problem } from '../shared/problem.js';
 import { RequestMetrics, type RouteName } from '../telemetry/request-metrics.js';
 import { readTokenQuery, type TokenQuery } from './token-query.js';
 import { TracedTokens } from './traced-tokens.js';
 
 /** The resource as permissions name it, which is how a path does, and the parts of it. */
-const PATH =
-  /^\/v1\/tokens\/(([\w.-]+)\/companies\/([\w.-]+)(?:\/locations\/([\w.-]+))?)(?:\?([^#]{0,500}))?$/;
+const PATH = new RegExp(
+  `^/v1/tokens/((${ID_IN_PATH})/companies/(${ID_IN_PATH})(?:/locations/(${ID_IN_PATH}))?)(?:\\?([^#]{0,500}))?$`,
+);
 /** As the routes are counted that this stands before. */
 const COMPANY: RouteName = { method: 'GET', route: '/v1/tokens/:provider/companies/:companyId' };
 const LOCATION: RouteName = { method: 'GET', route: `${COMPANY.route}/locations/:locationId` };
@@ -32,7 +34,8 @@ export function routeOfRead(path: string): string {
 }
 
 /** A read that is as it should be, by somebody who is known and may do it. */
-interface Read extends TokenQuery {
+interface Read {
+  readonly query: TokenQuery;
   /** Milliseconds, of no particular day. */
   readonly begunAt: number;
   readonly subject: Subject;
@@ -47,7 +50,9 @@ interface Read extends TokenQuery {
  */
 @Injectable()
 export class DirectReads {
-  readonly #queries = new LRUCache<string, TokenQuery>({ max: MOST_QUERIES });
+  /** By their texts. */
+  readonly #queriesOfCompanies = new LRUCache<string, TokenQuery>({ max: MOST_QUERIES });
+  readonly #queriesOfLocations = new LRUCache<string, TokenQuery>({ max: MOST_QUERIES });
   readonly #outbox = new Outbox();
   readonly #hasProxies: boolean;
 
@@ -65,14 +70,14 @@ export class DirectReads {
   serve(request: IncomingMessage, response: ServerResponse, goTheLongWay: () => void): void {
     const read = this.#read(request);
     if (!read) return goTheLongWay();
-    const { subject, resource, wish, caller } = read;
+    const { subject, resource, query, caller } = read;
     try {
       this.limits.count('tokens', caller.id);
     } catch {
       return goTheLongWay();
     }
     try {
-      const answer = this.tokens.fetchAtOnce(subject, resource, wish, caller);
+      const answer = this.tokens.fetchAtOnce(subject, resource, query.wish, caller);
       if (answer !== undefined) return this.#send(response, read, answer);
     } catch {
       return this.#giveUp(caller, goTheLongWay);
@@ -82,9 +87,9 @@ export class DirectReads {
 
   /** By itself: functions for what most reads never come to, each of which is given its name when it is made, took a thirtieth of a read. */
   #lookUp(response: ServerResponse, read: Read, goTheLongWay: () => void): void {
-    const { subject, wish, orCompany, caller } = read;
+    const { subject, query, caller } = read;
     const giveUp = (): void => this.#giveUp(caller, goTheLongWay);
-    this.tokens.fetchInHand(subject, wish, orCompany, caller).then(
+    this.tokens.fetchInHand(subject, query.wish, query.orCompany, caller).then(
       (answer) => (answer === undefined ? giveUp() : this.#send(response, read, answer)),
       (error: unknown) => this.#refuse(response, read, error, giveUp),
     );
@@ -98,17 +103,15 @@ export class DirectReads {
 
   #read(request: IncomingMessage): Read | undefined {
     const begunAt = performance.now();
-    const { method, url = '', headers } = request;
-    const [, resource, provider, companyId, locationId = null, query = ''] = PATH.exec(url) ?? [];
+    const { method, url = '', headers, socket } = request;
+    const [, resource, provider, companyId, locationId = null, text = ''] = PATH.exec(url) ?? [];
     if (method !== 'GET' || resource === undefined) return undefined;
     if (provider === undefined || companyId === undefined) return undefined;
     if (!isPlain(headers) || (this.#hasProxies && headers['x-forwarded-for'] !== undefined)) return undefined;
-    if (!isId(provider) || !isId(companyId) || (locationId !== null && !isId(locationId))) return undefined;
-    const sender = { ip: request.socket.remoteAddress, id: requestIdOf(request) };
-    const caller = this.authentication.known(headers.authorization, sender);
+    const caller = this.authentication.known(headers.authorization ?? '', socket, requestIdOf(request));
     if (!caller?.permits('token:read', resource)) return undefined;
-    const asked = this.#queryOf(query, locationId !== null);
-    return asked && { ...asked, subject: { provider, companyId, locationId }, resource, caller, begunAt };
+    const query = this.#queryOf(text, locationId !== null);
+    return query && { begunAt, subject: { provider, companyId, locationId }, resource, query, caller };
   }
 
   #send(response: ServerResponse, read: Read, body: string): void {
@@ -131,12 +134,12 @@ export class DirectReads {
   }
 
   #queryOf(text: string, isLocation: boolean): TokenQuery | undefined {
-    const key = `${isLocation ? 'location' : 'company'}?${text}`;
-    const known = this.#queries.get(key);
+    const queries = isLocation ? this.#queriesOfLocations : this.#queriesOfCompanies;
+    const known = queries.get(text);
     if (known) return known;
     try {
       const query = readTokenQuery(parse(text, '&', '=', { maxKeys: 0 }), isLocation);
-      this.#queries.set(key, query);
+      queries.set(text, query);
       return query;
     } catch {
       return undefined;

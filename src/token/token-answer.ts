@@ -130,7 +130,7 @@ export class TokenAnswers {
     const { connection, stale, warning, nowMs } = served;
     const answer = stale || warning !== null ? undefined : this.#answerOf(served);
     if (!answer || connection.expiresMs === null) return JSON.stringify(this.of(served));
-    const token = this.memory.open(answer.token);
+    const token = this.memory.open(answer);
     return writeToken(answer, token, wholeSeconds(connection.expiresMs - nowMs));
   }
 

@@ -1,10 +1,8 @@
-import { createDecipheriv, generateKeySync } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { Secret } from '../shared/secret.js';
 import { MemoryVault, type SealedInMemory } from './memory-vault.js';
 
-const key = generateKeySync('aes', { length: 256 });
-const vault = new MemoryVault(key);
+const vault = new MemoryVault();
 const seal = (text: string): SealedInMemory => {
   const sealed = vault.seal(new Secret(text));
   if (sealed === undefined) throw new Error('too long');
@@ -16,7 +14,7 @@ describe('what is sealed in memory', () => {
   it.each([0, 1, 15, 16, 17, 1_023, 2_048])('opens to the %i characters that were put in', (length) => {
     const text = SECRET.repeat(400).slice(0, length);
     const sealed = seal(text);
-    // Others in between: one cipher opens all of them.
+    // Others in between: all are opened in the same place.
     const others = ['', 'x', SECRET.repeat(40)].map((other) => [other, seal(other)] as const);
     for (const [other, itself] of others) expect(vault.open(itself).reveal()).toBe(other);
     for (let again = 0; again < 3; again += 1) expect(vault.open(sealed).reveal()).toBe(text);
@@ -33,25 +31,28 @@ describe('what is sealed in memory', () => {
     expect(vault.open(seal('ü'.repeat(1_024))).reveal()).toBe('ü'.repeat(1_024));
   });
 
-  it('is its number and what AES-256 makes of it in counter mode, from that number on', () => {
-    const text = SECRET.repeat(20);
-    for (const sealed of [seal(text), seal(text)]) {
-      const bytes = Buffer.from(sealed, 'latin1');
-      const counter = Buffer.concat([bytes.subarray(0, 8), Buffer.alloc(8)]);
-      const cipher = createDecipheriv('aes-256-ctr', key, counter);
-      expect(cipher.update(bytes.subarray(8)).toString()).toBe(text);
-    }
+  it('is the secret and its pad, bit by bit, and each as long as the other', () => {
+    const { text, pad } = seal(SECRET);
+    const bytes = Buffer.from(text, 'latin1');
+    expect([bytes.length, pad.length]).toEqual([SECRET.length, SECRET.length]);
+    expect(String.fromCharCode(...bytes.map((byte, at) => byte ^ (pad[at] ?? 0)))).toBe(SECRET);
   });
 
-  it('has another number and another ciphertext every time, and shows nothing of what it is', () => {
+  it('has a pad of its own every time, and shows nothing of what it is in either half', () => {
     const sealed = Array.from({ length: 2_000 }, () => seal(SECRET));
-    expect(new Set(sealed.map((it) => it.slice(0, 8))).size).toBe(2_000);
-    expect(new Set(sealed.map((it) => it.slice(8))).size).toBe(2_000);
-    for (const it of sealed) expect(it).not.toContain(SECRET.slice(0, 8));
+    expect(new Set(sealed.map(({ text }) => text)).size).toBe(2_000);
+    expect(new Set(sealed.map(({ pad }) => pad.toString('hex'))).size).toBe(2_000);
+    for (const { text, pad } of sealed)
+      for (const half of [text, pad.toString('latin1')]) expect(half).not.toContain(SECRET.slice(0, 4));
   });
 
-  it('opens with its own key alone', () => {
-    const other = new MemoryVault(generateKeySync('aes', { length: 256 }));
-    expect(other.open(seal(SECRET)).reveal()).not.toContain(SECRET.slice(0, 4));
+  it('opens with its own pad alone', () => {
+    const [one, other] = [seal(SECRET), seal(SECRET)];
+    expect(vault.open({ text: one.text, pad: other.pad }).reveal()).not.toContain(SECRET.slice(0, 4));
+  });
+
+  it('has its pad in memory that is shared with nothing else', () => {
+    const { pad } = seal(SECRET);
+    expect([pad.byteOffset, pad.buffer.byteLength]).toEqual([0, SECRET.length]);
   });
 });

@@ -1,71 +1,47 @@
-import { createCipheriv, type Cipheriv, type KeyObject } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
 import { Secret } from '../shared/secret.js';
 
-declare const sealed: unique symbol;
+/** A secret as it lies in memory. Neither half says anything about it without the other. */
+export interface SealedInMemory {
+  /** Each character is a byte. */
+  readonly text: string;
+  /** As many random bytes, drawn for this secret alone; outside of JavaScript's heap. */
+  readonly pad: Buffer;
+}
 
-/** A secret as it lies in memory: its number, then the ciphertext. Each character is a byte. */
-export type SealedInMemory = string & { readonly [sealed]: true };
-
-const BLOCK_BYTES = 16;
-const NUMBER_BYTES = 8;
 /** Longer ones are seldom, and not kept. */
 const MOST_BYTES = 2_048;
-const MOST_BLOCKS = MOST_BYTES / BLOCK_BYTES;
 
 /**
- * Seals what is opened again and again while it lies in this process's memory, and nowhere else. AES-256 in counter mode (NIST
- * SP 800-38A, 6.5): each secret has a number of its own, which its counters begin with. Of one cipher that is kept: Node makes one
- * for each opening otherwise, which takes four times as long. Not authenticated: whoever could change this memory could change
- * the program. Its key is outside of JavaScript's heap, and of this process alone.
+ * Seals what is opened again and again while it lies in this process's memory, and nowhere else: with a one-time pad (Shannon,
+ * Communication Theory of Secrecy Systems, 10), since a cipher of Node takes four to seven times as long. Not authenticated:
+ * whoever could change this memory could change the program.
  */
+@Injectable()
 export class MemoryVault {
-  readonly #cipher: Cipheriv;
-  #made = 0;
-  /** The counter blocks: number (8 bytes), 0 (4), and the how manieth block (4). */
-  readonly #words = new Uint32Array((MOST_BLOCKS * BLOCK_BYTES) / 4);
-  readonly #blocks = Buffer.from(this.#words.buffer);
   /** What is being opened. */
-  readonly #text = Buffer.alloc(NUMBER_BYTES + MOST_BYTES);
-  readonly #number = new Uint32Array(this.#text.buffer, this.#text.byteOffset, NUMBER_BYTES / 4);
-
-  /** @param key AES-256, used by this one alone */
-  constructor(key: KeyObject) {
-    this.#cipher = createCipheriv('aes-256-ecb', key, null).setAutoPadding(false);
-    for (let block = 0; block < MOST_BLOCKS; block += 1)
-      this.#blocks.writeUInt32BE(block, (block + 1) * BLOCK_BYTES - 4);
-  }
+  readonly #plain = Buffer.alloc(MOST_BYTES);
 
   /** Undefined where it is too long. */
   seal(secret: Secret): SealedInMemory | undefined {
     const plain = Buffer.from(secret.reveal(), 'utf8');
     if (plain.length > MOST_BYTES) return undefined;
-    this.#made += 1;
-    this.#number.set([this.#made % 2 ** 32, Math.floor(this.#made / 2 ** 32)]);
-    const number = this.#text.toString('latin1', 0, NUMBER_BYTES);
-    const text = this.#mix(plain, 0, plain.length).toString('latin1');
-    plain.fill(0);
-    return (number + text) as SealedInMemory;
+    const pad = randomFillSync(Buffer.allocUnsafeSlow(plain.length));
+    mix(plain, pad);
+    return { text: plain.toString('latin1'), pad };
   }
 
-  /** Of a token of 40 characters a quarter of what `Vault` takes for it. */
-  open(sealed: SealedInMemory): Secret {
-    const length = this.#text.write(sealed, 'latin1') - NUMBER_BYTES;
-    const plain = this.#mix(this.#text, NUMBER_BYTES, length);
-    const secret = new Secret(plain.toString('utf8'));
-    plain.fill(0);
+  open({ text, pad }: SealedInMemory): Secret {
+    this.#plain.write(text, 'latin1');
+    mix(this.#plain, pad);
+    const secret = new Secret(this.#plain.toString('utf8', 0, pad.length));
+    this.#plain.fill(0, 0, pad.length);
     return secret;
   }
+}
 
-  /** Turns plain text into the ciphertext of the secret whose number stands there, and back. */
-  #mix(text: Buffer, from: number, length: number): Buffer {
-    const [low = 0, high = 0] = this.#number;
-    const blocks = Math.ceil(length / BLOCK_BYTES);
-    for (let block = 0; block < blocks; block += 1) {
-      this.#words[block * 4] = low;
-      this.#words[block * 4 + 1] = high;
-    }
-    const stream = this.#cipher.update(this.#blocks.subarray(0, blocks * BLOCK_BYTES));
-    for (let at = 0; at < length; at += 1) stream[at] = (stream[at] ?? 0) ^ (text[from + at] ?? 0);
-    return stream.subarray(0, length);
-  }
+/** Turns a secret into what is kept of it, and back, in place. */
+function mix(bytes: Buffer, pad: Buffer): void {
+  for (let at = 0; at < pad.length; at += 1) bytes[at] = (bytes[at] ?? 0) ^ (pad[at] ?? 0);
 }

@@ -1,4 +1,3 @@
-import { generateKeySync } from 'node:crypto';
 import { Module } from '@nestjs/common';
 import { DatabaseModule } from '../database/database.module.js';
 import { TelemetryModule } from '../telemetry/telemetry.module.js';
@@ -12,16 +11,10 @@ import { Resealing } from './resealing.js';
 import { SealedWork } from './sealed-work.js';
 import { Vault } from './vault.js';
 
-const memoryVault = {
-  provide: MemoryVault,
-  useFactory: () => new MemoryVault(generateKeySync('aes', { length: 256 })),
-};
-
 @Module({
   imports: [DatabaseModule, TelemetryModule],
   providers: [
-    ...[DataKeyStore, DataKeys, KeyCensus, KeyGauges, KeyRing, Resealing, SealedWork, Vault],
-    memoryVault,
+    ...[DataKeyStore, DataKeys, KeyCensus, KeyGauges, KeyRing, MemoryVault, Resealing, SealedWork, Vault],
   ],
   exports: [DataKeys, KeyRing, MemoryVault, Resealing, Vault],
 })

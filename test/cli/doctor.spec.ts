@@ -135,8 +135,8 @@ describe('of the database the doctor tells', () => {
 
   it('that a clock is wrong', async () => {
     class WrongClock extends Clock {
-      override now(): Date {
-        return new Date(super.now().getTime() + 120_000);
+      override nowMs(): number {
+        return super.nowMs() + 120_000;
       }
     }
     const { wrong } = await doctor.examined({}, new WrongClock());

@@ -5,8 +5,8 @@ import { Clock } from '../../src/shared/clock.js';
 export class StandingClock extends Clock {
   #ms = Date.parse('2030-01-01T00:00:00Z');
 
-  override now(): Date {
-    return new Date(this.#ms);
+  override nowMs(): number {
+    return this.#ms;
   }
 
   override monotonic(): number {

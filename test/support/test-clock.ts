@@ -4,8 +4,8 @@ import { Clock } from '../../src/shared/clock.js';
 export class TestClock extends Clock {
   #aheadMs = 0;
 
-  override now(): Date {
-    return new Date(Date.now() + this.#aheadMs);
+  override nowMs(): number {
+    return Date.now() + this.#aheadMs;
   }
 
   override monotonic(): number {

@@ -1,0 +1,112 @@
+import { Agent, request as send } from 'node:http';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { AuditFlush } from '../../src/audit/audit-flush.js';
+import { ClientDirectory } from '../../src/clients/client-directory.js';
+import { eventually } from '../support/http.js';
+import { useWorld, type LocalBroker } from '../support/world.js';
+
+describe('requests on one connection', () => {
+  const world = useWorld();
+  let broker: LocalBroker;
+  /** Every one of them on the same connection. */
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const ports = new Set<number | undefined>();
+
+  beforeAll(async () => {
+    broker = await world.local();
+    await world.keepKonnect(broker, '42');
+    await world.keepKonnect(broker, '43');
+  });
+
+  afterAll(() => {
+    agent.destroy();
+    expect(ports.size).toBe(1);
+  });
+
+  /** What a read of this company's token comes to, with this header. */
+  function read(authorization: string, company = '42'): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const { hostname, port } = new URL(broker.api);
+      const path = `/v1/tokens/konnect/companies/${company}`;
+      const sent = send({ hostname, port, path, agent, headers: { authorization } }, (response) => {
+        ports.add(response.socket.localPort);
+        let text = '';
+        response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+        response.on('end', () => resolve((JSON.parse(text) as { code?: string }).code ?? 'a token'));
+      });
+      sent.on('error', reject);
+      sent.end();
+    });
+  }
+
+  const make = async (permission = 'konnect/companies/42'): Promise<{ id: string; header: string }> => {
+    const { id, key } = await world.client(broker, `token:read ${permission}`);
+    return { id, header: `Bearer ${key}` };
+  };
+
+  it('prove once whose they are', async () => {
+    const { header } = await make();
+    await read(header);
+    const proofs = jest.spyOn(broker.broker.app.get(ClientDirectory), 'knownKey');
+    for (let time = 0; time < 5; time += 1) expect(await read(header)).toBe('a token');
+    expect(proofs).toHaveBeenCalledTimes(1);
+    proofs.mockRestore();
+  });
+
+  it('are each of whom it says', async () => {
+    const [one, other] = [await make(), await make()];
+    for (const { header } of [one, other, one, one, other]) expect(await read(header)).toBe('a token');
+    await broker.broker.app.get(AuditFlush).flush();
+    const counts = await world.sql<{ actor: string; count: number }>(
+      `select actor, sum(count)::integer as count from audit_events where actor = any($1) group by actor`,
+      [[one.id, other.id]],
+    );
+    expect(Object.fromEntries(counts.map(({ actor, count }) => [actor, count]))).toEqual({
+      [one.id]: 3,
+      [other.id]: 2,
+    });
+  });
+
+  it('are of nobody with any other header', async () => {
+    const { header } = await make();
+    const last = header.endsWith('A') ? 'B' : 'A';
+    for (const wrong of [
+      `${header.slice(0, -1)}${last}`,
+      header.slice(0, -1),
+      `${header}A`,
+      '',
+      header.slice(7),
+    ]) {
+      expect(await read(header)).toBe('a token');
+      expect(await read(wrong)).toBe('unauthenticated');
+    }
+  });
+
+  it('may do what their client may now', async () => {
+    const { id, header } = await make();
+    expect([await read(header), await read(header, '43')]).toEqual(['a token', 'forbidden']);
+    const permissions = [{ action: 'token:read', resource: 'konnect/companies/43' }];
+    await world.sql('update clients set permissions = $2 where id = $1', [id, JSON.stringify(permissions)]);
+    await world.sql(`select pg_notify('clients', $1)`, [id]);
+    await eventually(async () => (await read(header, '43')) === 'a token');
+    expect(await read(header)).toBe('forbidden');
+  });
+
+  it('are of nobody once the client is gone, or its key has ended', async () => {
+    // The first of a key is looked up, and the second is proven.
+    const { id, header } = await make();
+    for (let time = 0; time < 3; time += 1) expect(await read(header)).toBe('a token');
+    await world.api(broker, 'DELETE', `/v1/clients/${id}`);
+    expect(await read(header)).toBe('unauthenticated');
+
+    const { body } = await world.api(broker, 'POST', '/v1/clients', {
+      name: 'brief',
+      permissions: [{ action: 'token:read', resource: 'konnect/companies/42' }],
+      expires_at: new Date(world.clock.now().getTime() + 60_000).toISOString(),
+    });
+    const brief = `Bearer ${String(body['key'])}`;
+    for (let time = 0; time < 3; time += 1) expect(await read(brief)).toBe('a token');
+    await world.advance(61);
+    expect(await read(brief)).toBe('unauthenticated');
+  });
+});
