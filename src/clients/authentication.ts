@@ -9,7 +9,7 @@ import { AddressLimit, tooManyUnknown } from './address-limit.js';
 import { ADMIN, AdminKey } from './admin-key.js';
 import { ClientDirectory, type KnownClient } from './client-directory.js';
 import { CredentialLookUps } from './credential-look-ups.js';
-import { keepProven, provenOn } from './proven-header.js';
+import { keepProven, provenOn } from './proven-headers.js';
 import { RequestCaller } from './request-caller.js';
 import { hashOf, keyIdOf } from './service-key.js';
 import { WorkloadIdentity } from './workload-identity.js';

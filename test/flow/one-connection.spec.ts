@@ -44,13 +44,22 @@ describe('requests on one connection', () => {
     return { id, header: `Bearer ${key}` };
   };
 
-  it('prove once whose they are', async () => {
-    const { header } = await make();
-    await read(header);
+  /** How often some clients had to prove who they are for so many reads of each, in turns. */
+  async function proofsOf(count: number, times: number): Promise<number> {
+    const headers: string[] = [];
+    for (let made = 0; made < count; made += 1) headers.push((await make()).header);
+    for (const header of headers) await read(header);
     const proofs = jest.spyOn(broker.broker.app.get(ClientDirectory), 'knownKey');
-    for (let time = 0; time < 5; time += 1) expect(await read(header)).toBe('a token');
-    expect(proofs).toHaveBeenCalledTimes(1);
+    for (let time = 0; time < times; time += 1)
+      for (const header of headers) expect(await read(header)).toBe('a token');
+    const { length } = proofs.mock.calls;
     proofs.mockRestore();
+    return length;
+  }
+
+  it('prove once whose they are, as long as there are not too many', async () => {
+    expect([await proofsOf(1, 5), await proofsOf(5, 3)]).toEqual([1, 5]);
+    expect(await proofsOf(9, 3)).toBeGreaterThan(9);
   });
 
   it('are each of whom it says', async () => {
