@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
 import type { TokenProvider } from '../provider/token-provider.js';
-import { SameTexts } from '../shared/same-texts.js';
 import type { Secret } from '../shared/secret.js';
 import {
   Field,
@@ -14,14 +13,13 @@ import {
   uuid,
   whole,
 } from '../shared/schema.js';
-import { MemoryVault } from '../vault/memory-vault.js';
 import { Vault } from '../vault/vault.js';
 import { placeOf } from './connection.js';
 import { KeptAnswer } from './kept-answer.js';
 import { KeptAnswers } from './kept-answers.js';
 import type { Served } from './served.js';
 import type { KeptTokenInHand, TokenInHand } from './token-in-hand.js';
-import { frameOf, jsonOf, writeToken } from './token-text.js';
+import { frameOf, jsonOf } from './token-text.js';
 
 class HeaderAnswer {
   @Field(text('x-access-token')) readonly name!: string;
@@ -108,11 +106,8 @@ export function shapeToken(opened: OpenedToken): TokenAnswer {
 /** Opens a connection's token that is to be served. */
 @Injectable()
 export class TokenAnswers {
-  readonly #texts = new SameTexts();
-
   constructor(
     private readonly vault: Vault,
-    private readonly memory: MemoryVault,
     private readonly kept: KeptAnswers,
   ) {}
 
@@ -130,8 +125,7 @@ export class TokenAnswers {
     const { connection, stale, warning, nowMs } = served;
     const answer = stale || warning !== null ? undefined : this.#answerOf(served);
     if (!answer || connection.expiresMs === null) return JSON.stringify(this.of(served));
-    const token = this.memory.open(answer);
-    return writeToken(answer, token, wholeSeconds(connection.expiresMs - nowMs));
+    return answer.write(wholeSeconds(connection.expiresMs - nowMs));
   }
 
   #answerOf(served: Served<KeptTokenInHand>): KeptAnswer | null | undefined {
@@ -145,12 +139,8 @@ export class TokenAnswers {
     // What does not open, or cannot be kept, has taken its place, and is not tried again.
     connection.answer = null;
     const frame = frameOf((token) => shapeServed(served, token));
-    const token = frame && this.memory.seal(jsonOf(this.#open(connection)));
-    if (!token) return null;
-    // The same in all answers of a provider.
-    const beforeToken = this.#texts.of(frame.beforeToken);
-    const beforeHeader = this.#texts.of(frame.beforeHeader);
-    return (connection.answer = new KeptAnswer({ ...frame, beforeToken, beforeHeader }, token));
+    if (frame) connection.answer = KeptAnswer.of(frame, jsonOf(this.#open(connection))) ?? null;
+    return connection.answer;
   }
 
   #open(connection: TokenInHand): Secret {

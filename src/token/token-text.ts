@@ -1,4 +1,3 @@
-import { flat } from '../shared/flat-text.js';
 import { Secret } from '../shared/secret.js';
 
 /** The JSON of an answer, but for the token, which stands in it twice, and for the seconds that it still lives. */
@@ -26,16 +25,10 @@ export function frameOf(shape: (token: Secret) => object): Frame | undefined {
   if (!seconds || seconds[1] === 'null' || more.length > 0) return undefined;
   const at = seconds.index + '"expires_in":'.length;
   const end = seconds.index + seconds[0].length;
-  return { beforeToken, beforeHeader, beforeSeconds: flat(rest.slice(0, at)), end: flat(rest.slice(end)) };
+  return { beforeToken, beforeHeader, beforeSeconds: rest.slice(0, at), end: rest.slice(end) };
 }
 
 /** A token as it stands in JSON. */
 export function jsonOf(token: Secret): Secret {
   return new Secret(JSON.stringify(token.reveal()).slice(1, -1));
-}
-
-/** An answer, as JSON. Reveals the token, which is as `jsonOf` makes it: the last thing before it is sent. */
-export function writeToken(frame: Frame, token: Secret, expiresIn: number): string {
-  const text = token.reveal();
-  return `${frame.beforeToken}${text}${frame.beforeHeader}${text}${frame.beforeSeconds}${expiresIn}${frame.end}`;
 }

@@ -6,16 +6,13 @@ import { DataKeys } from './data-keys.js';
 import { KeyCensus } from './key-census.js';
 import { KeyGauges } from './key-gauges.js';
 import { KeyRing } from './key-ring.js';
-import { MemoryVault } from './memory-vault.js';
 import { Resealing } from './resealing.js';
 import { SealedWork } from './sealed-work.js';
 import { Vault } from './vault.js';
 
 @Module({
   imports: [DatabaseModule, TelemetryModule],
-  providers: [
-    ...[DataKeyStore, DataKeys, KeyCensus, KeyGauges, KeyRing, MemoryVault, Resealing, SealedWork, Vault],
-  ],
-  exports: [DataKeys, KeyRing, MemoryVault, Resealing, Vault],
+  providers: [...[DataKeyStore, DataKeys, KeyCensus, KeyGauges, KeyRing, Resealing, SealedWork, Vault]],
+  exports: [DataKeys, KeyRing, Resealing, Vault],
 })
 export class VaultModule {}
