@@ -32,6 +32,10 @@ export interface Pace {
 /** Of what has just started, reads of each connection before any counts: by then its answer is kept, and in the trail. */
 const READS_BEFORE = 10;
 
+/** Of each connection, after what went on beside is over. */
+const READS_BEHIND = 2;
+const CLIENTS_BEHIND = 32;
+
 /** What has just started is slower for a while, and in each minute the trail has to begin an event for each connection that is read. */
 export async function warmUp(group: Group, clients: number, pace: Pace, generator: Generator): Promise<void> {
   for (const cell of group) {
@@ -40,7 +44,7 @@ export async function warmUp(group: Group, clients: number, pace: Pace, generato
     const length = isEach ? { seconds: 0, requests: READS_BEFORE * companies.count } : pace;
     await cell.beside?.begin(pace.seconds);
     await runCell(cell, { clients, ...length }, generator);
-    await cell.beside?.end();
+    await endBeside(cell, generator);
   }
 }
 
@@ -55,9 +59,19 @@ export async function runTurn(
   for (const cell of isBackwards ? group.toReversed() : group) {
     await cell.beside?.begin(pace.leadSeconds + pace.seconds);
     loads.set(cell.name, await runCell(cell, { clients, ...pace }, generator));
-    await cell.beside?.end();
+    await endBeside(cell, generator);
   }
   measured.add(clients, loads);
+}
+
+/** What was renewed has to be read anew, and its answer is kept once that was done twice: it is over before anything else counts. */
+async function endBeside(cell: Cell, generator: Generator): Promise<void> {
+  const { beside, companies } = cell;
+  if (!beside || !companies) return;
+  await beside.end();
+  const each = { order: 'walk', count: companies.count } as const;
+  const length = { clients: CLIENTS_BEHIND, seconds: 0, requests: READS_BEHIND * companies.count };
+  await runCell({ ...cell, companies: each }, length, generator);
 }
 
 /** How often each was asked: there a walk goes on, so that it meets the same company again as late as can be. */

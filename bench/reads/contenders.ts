@@ -57,12 +57,8 @@ export class Contenders {
         { name: 'http', contender: http },
         one,
       ],
-      [
-        one,
-        ofFew,
-        { name: 'beside', contender: warm, companies: uniform, beside: this.renewals },
-        { name: 'zipf', contender: warm, companies: zipf },
-      ],
+      [one, ofFew, { name: 'zipf', contender: warm, companies: zipf }],
+      [ofFew, { name: 'beside', contender: warm, companies: uniform, beside: this.renewals }],
       [ofFew, { name: 'warmLarge', contender: warmLarge, companies: uniform }],
       [
         { name: 'sealed', contender: sealed, companies: all },
