@@ -67,8 +67,8 @@ export async function runTurn(
 /** What was renewed has to be read anew, and its answer is kept once that was done twice: it is over before anything else counts. */
 async function endBeside(cell: Cell, generator: Generator): Promise<void> {
   const { beside, companies } = cell;
+  await beside?.end();
   if (!beside || !companies) return;
-  await beside.end();
   const each = { order: 'walk', count: companies.count } as const;
   const length = { clients: CLIENTS_BEHIND, seconds: 0, requests: READS_BEHIND * companies.count };
   await runCell({ ...cell, companies: each }, length, generator);

@@ -65,7 +65,8 @@ export class Authentication {
     const credential = BEARER.exec(authorization)?.[1];
     if (credential === undefined) return undefined;
     const client = this.#recognise(credential, hashOf(credential));
-    if (client) keepProven(socket, authorization, client);
+    // What an operator or a platform replaces is proven each time.
+    if (client && client !== ADMIN && client.keyId !== null) keepProven(socket, authorization, client);
     return client;
   }
 

@@ -24,6 +24,8 @@ describe('a permission', () => {
     ['**', 'fynd/companies/42/locations/7', true],
     ['**', '**', true],
     ['*/**', '**', false],
+    // Which no client is given.
+    ['*', '**', false],
     ['konnect/**', '**', false],
   ])('on %s: of %s it is %s', (pattern, resource, expected) => {
     expect(may(pattern).permits('token:read', resource)).toBe(expected);

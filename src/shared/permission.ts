@@ -65,7 +65,7 @@ export interface Pattern {
 /** Some permissions, ready to be asked: asking costs a few hundred nanoseconds, since every read of a token does. */
 export class Permissions {
   readonly #byAction = new Map<Action | '*', Pattern[]>();
-  /** What each action is permitted on, those that `*` permits included. */
+  /** What each action is permitted on, those that `*` permits included; made when it is first asked for. */
   readonly #expressions = new Map<Action, readonly RegExp[]>();
 
   constructor(readonly all: readonly Permission[]) {
@@ -74,12 +74,14 @@ export class Permissions {
       this.#byAction.set(action, patterns);
       patterns.push(parse(resource));
     }
-    for (const action of ACTIONS) this.#expressions.set(action, this.patternsOf(action).map(expressionOf));
   }
 
   /** May it do this to one resource? */
   permits(action: Action, resource: string): boolean {
-    for (const expression of this.#expressions.get(action) ?? []) if (expression.test(resource)) return true;
+    let expressions = this.#expressions.get(action);
+    if (!expressions)
+      this.#expressions.set(action, (expressions = this.patternsOf(action).map(expressionOf)));
+    for (const expression of expressions) if (expression.test(resource)) return true;
     return false;
   }
 

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { flat } from './flat-text.js';
 
-/** More than there are: names of providers, states, types, errors, and beginnings of answers. */
+/** More than there are: names of providers, states, types and errors. */
 const MOST = 1_000;
 
 /** The one copy of a text that many things have in common. */

@@ -11,6 +11,7 @@ import { classOf, type Caller } from '../http/caller.js';
 import { Outbox } from '../http/outbox.js';
 import { problemMessage } from '../http/problem-answer.js';
 import { requestIdOf } from '../http/request-id.js';
+import { flat } from '../shared/flat-text.js';
 import { ID_IN_PATH, type Subject } from '../shared/ids.js';
 import { Problem } from '../shared/problem.js';
 import { RequestMetrics, type RouteName } from '../telemetry/request-metrics.js';
@@ -139,7 +140,8 @@ export class DirectReads {
     if (known) return known;
     try {
       const query = readTokenQuery(parse(text, '&', '=', { maxKeys: 0 }), isLocation);
-      queries.set(text, query);
+      // By itself: as it stands it would keep the whole path.
+      queries.set(flat(text), query);
       return query;
     } catch {
       return undefined;

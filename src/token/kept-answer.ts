@@ -30,11 +30,9 @@ export class KeptAnswer {
 
   /** Undefined where it is too long. @param token as it stands in JSON */
   static of(frame: Frame, token: Secret): KeptAnswer | undefined {
-    const bytes = Buffer.from(token.reveal());
-    const length = Buffer.byteLength(Object.values(frame).join(''));
-    if (bytes.length > LONGEST_TOKEN || length + String(-Number.MAX_SAFE_INTEGER).length > LONGEST_FRAME)
-      return undefined;
-    return new KeptAnswer(frame, bytes);
+    const length = Buffer.byteLength(Object.values(frame).join('')) + String(-Number.MAX_SAFE_INTEGER).length;
+    if (Buffer.byteLength(token.reveal()) > LONGEST_TOKEN || length > LONGEST_FRAME) return undefined;
+    return new KeptAnswer(frame, Buffer.from(token.reveal()));
   }
 
   private constructor(frame: Frame, token: Buffer) {

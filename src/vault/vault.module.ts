@@ -12,7 +12,7 @@ import { Vault } from './vault.js';
 
 @Module({
   imports: [DatabaseModule, TelemetryModule],
-  providers: [...[DataKeyStore, DataKeys, KeyCensus, KeyGauges, KeyRing, Resealing, SealedWork, Vault]],
+  providers: [DataKeyStore, DataKeys, KeyCensus, KeyGauges, KeyRing, Resealing, SealedWork, Vault],
   exports: [DataKeys, KeyRing, Resealing, Vault],
 })
 export class VaultModule {}
