@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { KeptFew } from './kept-few.js';
 import type { KeptTokenInHand } from './token-in-hand.js';
 
-/** Some 10 MB where tokens are short, and 80 at the most. */
+/** Some 10 MB where tokens are short, and 90 at the most. */
 const MOST_KEPT = 10_000;
 
 /** The tokens in hand for which an answer is kept. */
