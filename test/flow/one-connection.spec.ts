@@ -1,25 +1,40 @@
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, request as send } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { AuditFlush } from '../../src/audit/audit-flush.js';
 import { ClientDirectory } from '../../src/clients/client-directory.js';
 import { eventually } from '../support/http.js';
-import { useWorld, type LocalBroker } from '../support/world.js';
+import { Issuer } from '../support/issuer.js';
+import { ADMIN_KEY, useWorld, type LocalBroker } from '../support/world.js';
 
 describe('requests on one connection', () => {
   const world = useWorld();
   let broker: LocalBroker;
+  let issuer: Issuer;
+  const folder = mkdtempSync(join(tmpdir(), 'token-broker-one-connection-'));
+  const adminKeyFile = join(folder, 'admin-key');
   /** Every one of them on the same connection. */
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const ports = new Set<number | undefined>();
 
   beforeAll(async () => {
-    broker = await world.local();
+    issuer = await Issuer.start();
+    writeFileSync(adminKeyFile, ADMIN_KEY);
+    broker = await world.local({
+      ADMIN_KEY: undefined,
+      ADMIN_KEY_FILE: adminKeyFile,
+      WORKLOAD_ISSUERS: issuer.url,
+    });
     await world.keepKonnect(broker, '42');
     await world.keepKonnect(broker, '43');
   });
 
-  afterAll(() => {
+  afterAll(async () => {
     agent.destroy();
+    await issuer.down();
+    rmSync(folder, { recursive: true, force: true });
     expect(ports.size).toBe(1);
   });
 
@@ -99,6 +114,39 @@ describe('requests on one connection', () => {
     await world.sql(`select pg_notify('clients', $1)`, [id]);
     await eventually(async () => (await read(header, '43')) === 'a token');
     expect(await read(header)).toBe('forbidden');
+  });
+
+  it('are of nobody with a key that another has replaced', async () => {
+    const { id, header } = await make();
+    for (let time = 0; time < 3; time += 1) expect(await read(header)).toBe('a token');
+    const { body } = await world.api(broker, 'POST', `/v1/clients/${id}/rotate`, { overlap: 0 });
+    expect(await read(`Bearer ${String(body['key'])}`)).toBe('a token');
+    expect(await read(header)).toBe('unauthenticated');
+  });
+
+  it('are of an operator with ADMIN_KEY as it is now', async () => {
+    const become = async (key: string): Promise<void> => {
+      writeFileSync(`${adminKeyFile}.new`, key);
+      renameSync(`${adminKeyFile}.new`, adminKeyFile);
+      await eventually(async () => (await read(`Bearer ${key}`)) === 'a token');
+    };
+    const header = `Bearer ${ADMIN_KEY}`;
+    for (let time = 0; time < 3; time += 1) expect(await read(header)).toBe('a token');
+    await become(ADMIN_KEY.replace('admin', 'other'));
+    expect(await read(header)).toBe('unauthenticated');
+    await become(ADMIN_KEY);
+  });
+
+  it('are of nobody once the token of their workload has ended', async () => {
+    const workload = { issuer: issuer.url, subject: 'system:serviceaccount:shop:orders' };
+    const permissions = [{ action: 'token:read', resource: 'konnect/companies/42' }];
+    await world.api(broker, 'POST', '/v1/clients', { name: 'orders', permissions, workload });
+    const exp = Math.floor(world.clock.now().getTime() / 1_000) + 120;
+    const header = `Bearer ${await issuer.token({ sub: workload.subject, exp })}`;
+    // The first is answered by the long way, which alone looks it up.
+    for (let time = 0; time < 3; time += 1) expect(await read(header)).toBe('a token');
+    await world.advance(300);
+    expect(await read(header)).toBe('unauthenticated');
   });
 
   it('are of nobody once the client is gone, or its key has ended', async () => {
