@@ -124,19 +124,6 @@ describe('requests on one connection', () => {
     expect(await read(header)).toBe('unauthenticated');
   });
 
-  it('are of an operator with ADMIN_KEY as it is now', async () => {
-    const become = async (key: string): Promise<void> => {
-      writeFileSync(`${adminKeyFile}.new`, key);
-      renameSync(`${adminKeyFile}.new`, adminKeyFile);
-      await eventually(async () => (await read(`Bearer ${key}`)) === 'a token');
-    };
-    const header = `Bearer ${ADMIN_KEY}`;
-    for (let time = 0; time < 3; time += 1) expect(await read(header)).toBe('a token');
-    await become(ADMIN_KEY.replace('admin', 'other'));
-    expect(await read(header)).toBe('unauthenticated');
-    await become(ADMIN_KEY);
-  });
-
   it('are of nobody once the token of their workload has ended', async () => {
     const workload = { issuer: issuer.url, subject: 'system:serviceaccount:shop:orders' };
     const permissions = [{ action: 'token:read', resource: 'konnect/companies/42' }];
@@ -165,5 +152,14 @@ describe('requests on one connection', () => {
     for (let time = 0; time < 3; time += 1) expect(await read(brief)).toBe('a token');
     await world.advance(61);
     expect(await read(brief)).toBe('unauthenticated');
+  });
+
+  it('are of an operator with ADMIN_KEY as it is now', async () => {
+    const [former, present] = [ADMIN_KEY, ADMIN_KEY.replace('admin', 'other')];
+    for (let time = 0; time < 3; time += 1) expect(await read(`Bearer ${former}`)).toBe('a token');
+    writeFileSync(`${adminKeyFile}.new`, present);
+    renameSync(`${adminKeyFile}.new`, adminKeyFile);
+    await eventually(async () => (await read(`Bearer ${present}`)) === 'a token');
+    expect(await read(`Bearer ${former}`)).toBe('unauthenticated');
   });
 });
